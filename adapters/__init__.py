@@ -1,0 +1,1 @@
+"""Platform adapters: Discord, Slack, and the sandbox that stands in for both."""

@@ -1,0 +1,106 @@
+"""What the control API and the page need of either loopback platform.
+
+`DiscordWorld` and `SlackWorld` implement `Platform`. The control API knows nothing else of
+them, and their wire protocols know nothing of the control API.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from aiohttp import web
+
+PEOPLE: tuple[str, ...] = ("alice", "bob", "carol", "dave")
+"""The people who sit at the sandbox, by their handle; the same on both platforms."""
+
+CHANNELS: tuple[str, ...] = ("general", "random")
+"""Public channels, by name; the channel name `dm` stands for a person's direct message."""
+
+BOT_HANDLE = "candor"
+"""`@candor` in a text becomes the platform's own mention of the bot."""
+
+
+class ControlError(ValueError):
+    """A control request that cannot be done; its text is one line for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionView:
+    """One emoji under a message and the handles of those who gave it, in order."""
+
+    emoji: str
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """One message as the page and the tests see it.
+
+    `id` is the platform's own message id (Discord snowflake, Slack ts), `user` a handle (the bot's
+    is `candor`), `thread` the id of the message that the thread hangs under or None, `reply_to`
+    the id of the message that this one answers to (Discord replies) or None. `text` shows mentions
+    as `@handle`. `edited` tells whether the message was ever edited.
+    """
+
+    id: str
+    user: str
+    bot: bool
+    text: str
+    thread: str | None
+    reply_to: str | None
+    edited: bool
+    reactions: tuple[ReactionView, ...]
+
+
+class Platform(Protocol):
+    """A loopback platform: its state, its wire protocol, and what a person can do in it."""
+
+    name: Literal["discord", "slack"]
+
+    def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
+        """Add the platform's own routes under `/{name}/`.
+
+        `base_url()` gives `http://127.0.0.1:PORT` once the server listens; URLs handed to clients
+        (gateway, sockets, files) are made from it at the time of the request.
+        """
+
+    def subscribe(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_change` after each visible change; returns what ends the subscription."""
+
+    async def post(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        thread: str | None = None,
+        reply_to: str | None = None,
+    ) -> str:
+        """Post as a person and return the message's id.
+
+        `thread` is the id of the message to answer under; on Discord the thread is made when it
+        does not exist yet. Raises ControlError for an unknown channel, person or message.
+        """
+
+    async def react(
+        self, *, channel: str, message: str, user: str, emoji: str, present: bool
+    ) -> None:
+        """Add (`present`) or remove a person's reaction; a repeat is no event.
+
+        `emoji` is a character (👍) or the platform's own name (`+1` on Slack).
+        """
+
+    def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
+        """All messages of a channel, oldest first, replies in threads included.
+
+        For channel `dm`, the direct message between `user` and the bot.
+        """
+
+    def activity(self, *, channel: str, user: str) -> str | None:
+        """What the bot is shown to be doing there ("typing", a status line), if anything."""
+
+    def connected(self) -> bool:
+        """Whether a bot is connected and would receive a message posted now."""
+
+    async def close(self) -> None:
+        """Close every connection and end every task."""

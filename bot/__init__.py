@@ -1,0 +1,1 @@
+"""The chat core of Candor: knows no platform."""

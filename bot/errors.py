@@ -1,0 +1,82 @@
+"""The error tree. Foreign errors are converted to these in one place each, cause kept.
+
+CandorError
+├── FatalError            the process cannot go on: one line, then a non-zero exit
+│   ├── ConfigError       the settings are wrong (exit status 2)
+│   ├── StoreError        Redis cannot be reached or is of the wrong kind
+│   ├── ModelError        the model cannot be loaded, or its server refuses us
+│   ├── PlatformError     a platform refuses us (a wrong token, a missing permission)
+│   └── PortInUse         the address to listen on is taken
+├── RetryableError        the same call may succeed later
+│   ├── StoreUnavailable  Redis went away while we ran
+│   └── ModelUnavailable  the model's server does not answer, or broke off
+└── RefusedError          what a person asked for cannot be done
+    ├── TooLong           the question alone is over the model's limit
+    └── Busy              too many questions are waiting
+"""
+
+from typing import ClassVar
+
+
+class CandorError(Exception):
+    """Base of all errors that Candor raises on purpose; its text is one line."""
+
+
+class FatalError(CandorError):
+    """The process cannot go on. The command line prints the line and exits with `exit_status`."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class ConfigError(FatalError):
+    """The settings are wrong: the line names the key, the value and what is allowed."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class StoreError(FatalError):
+    """Redis cannot be reached at start, refuses us, or is too old."""
+
+
+class ModelError(FatalError):
+    """The model is missing or cannot be loaded, or its server refuses our key."""
+
+
+class PlatformError(FatalError):
+    """A platform refuses us in a way that repeating does not cure."""
+
+
+class PortInUse(FatalError):
+    """The address to listen on is taken."""
+
+
+class RetryableError(CandorError):
+    """The same call may succeed later."""
+
+
+class StoreUnavailable(RetryableError):
+    """Redis went away while we ran."""
+
+
+class ModelUnavailable(RetryableError):
+    """The model's server does not answer, or broke off in the middle of an answer."""
+
+
+class RefusedError(CandorError):
+    """What a person asked for cannot be done; they are told why."""
+
+
+class TooLong(RefusedError):
+    """The question alone does not fit the model's context.
+
+    `tokens` is its size and `allowed` what would fit, both in tokens.
+    """
+
+    def __init__(self, tokens: int, allowed: int) -> None:
+        super().__init__(f"the question has {tokens} tokens; {allowed} fit")
+        self.tokens = tokens
+        self.allowed = allowed
+
+
+class Busy(RefusedError):
+    """Too many questions are waiting; nothing was accepted."""
