@@ -1,52 +1,122 @@
-"""Settings (being written)."""
+"""Reading the settings: `config.toml` and the environment into one validated, frozen object.
 
+Nobody else reads the environment or the file. A wrong setting raises ConfigError with one line
+that names the key, the value and what is allowed; the value of a secret is never shown.
+"""
+
+import os
+import textwrap
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bot.errors import ConfigError
+from bot.settings import ENV_PREFIX, Settings, fields, is_secret, section
+
+CONFIG_VARIABLE = "CANDOR_CONFIG"
+DEFAULT_PATH = Path("config.toml")
 
 
-class Section(BaseModel):
-    """A table of the settings: frozen, and unknown keys are errors."""
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `path`, from `CANDOR_CONFIG`, or from `config.toml` if it exists.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    The environment wins over the file. Raises ConfigError, with one line for the person who
+    wrote the setting.
+    """
+    environ = os.environ if environ is None else environ
+    named = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    file = named or DEFAULT_PATH
+    values = _read(file) if named or file.exists() else {}
+    known = variables() | {CONFIG_VARIABLE}
+    for variable in sorted(environ):
+        if variable.startswith(ENV_PREFIX) and variable not in known:
+            raise ConfigError(
+                f"environment: {variable} is not a setting; see config.example.toml for all"
+            )
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        line = _line(error, file, environ)
+    raise ConfigError(line)  # outside the handler: a ValidationError's text may hold a secret
 
 
-class ServeSettings(Section):
-    """`candor serve`: the model's server."""
+def variables() -> frozenset[str]:
+    """The names of all environment variables that are settings."""
+    return frozenset(_variable(*filter(None, (table, key))) for table, key, _ in fields())
 
-    model: str = Field(
-        default="smollm2",
-        min_length=1,
-        description="The model: `smollm2` (the packaged default), or the path or hub name of any "
-        "chat model that transformers loads",
-    )
-    host: str = Field(default="127.0.0.1", description="Address to listen on")
-    port: int = Field(default=8010, ge=0, le=65535, description="Port to listen on; 0 takes any")
-    socket: Path | None = Field(
-        default=None, description="Unix socket to listen on instead of host and port"
-    )
-    api_key: SecretStr | None = Field(
-        default=None, description="Bearer token that clients must show"
-    )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the model runs; `auto` takes CUDA when there is one"
-    )
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="Number format; `auto` is bfloat16 on CUDA, float32 on the CPU"
-    )
-    threads: int | None = Field(
-        default=None, ge=1, le=1024, description="CPU threads; unset: measured from the machine"
-    )
-    max_running: int = Field(
-        default=8, ge=1, le=1024, description="Answers that grow in one batch"
-    )
-    max_waiting: int = Field(
-        default=64, ge=0, le=100_000, description="Requests that wait for a place; more are refused"
-    )
-    context: int | None = Field(
-        default=None, ge=256, description="Tokens a request may hold; unset: what the model allows"
-    )
-    prefill_chunk: int = Field(
-        default=256, ge=16, le=65536, description="Prompt tokens computed in one step"
-    )
+
+def example() -> str:
+    """The text of `config.example.toml`: every setting with its meaning and its default."""
+    lines = [
+        "# Every setting of Candor, with its default. Copy what you change into config.toml;",
+        "# each can also come from the environment, as the name in brackets.",
+    ]
+    seen = ""
+    for table, key, field in fields():
+        if table != seen:
+            kind = section(table)
+            lines += ["", f"# {kind.__doc__}" if kind else "", f"[{table}]"]
+            seen = table
+        default = field.default
+        value = _toml(default) if default is not None else _toml(f"<{key}>")
+        about = f"{field.description} [{_variable(*filter(None, (table, key)))}]"
+        lines += ["", *textwrap.wrap(about, 96, initial_indent="# ", subsequent_indent="# ")]
+        lines += [f"# {key} = {value}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
+
+
+def _variable(*path: str) -> str:
+    return ENV_PREFIX + "_".join(path).upper()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from error
+
+
+def _line(error: ValidationError, file: Path, environ: Mapping[str, str]) -> str:
+    problems = error.errors(include_url=False, include_context=False)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return _describe(problems[0], file, environ) + more
+
+
+def _describe(problem: ErrorDetails, file: Path, environ: Mapping[str, str]) -> str:
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    variable = _variable(*path)
+    where = f"environment {variable}" if variable in environ else str(file)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: {key} is not a setting; {_allowed(path)}"
+    if problem["type"] == "model_type":
+        return f"{where}: {key} should be a table, [{key}]"
+    said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if isinstance(problem["input"], dict):  # the value is a whole table, which may hold secrets
+        return f"{where}: [{key}] {said}"
+    secret = any([table, name] == path and is_secret(field) for table, name, field in fields())
+    shown = "(secret)" if secret else repr(problem["input"])
+    return f"{where}: {key} = {shown} {said}"
+
+
+def _allowed(path: list[str]) -> str:
+    table = section(path[0]) if len(path) > 1 else None
+    if table is not None:
+        return f"allowed in [{path[0]}]: {', '.join(table.model_fields)}"
+    return f"allowed: {', '.join(Settings.model_fields)}"

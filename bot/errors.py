@@ -9,8 +9,10 @@ CandorError
 │   └── PortInUse         the address to listen on is taken
 ├── RetryableError        the same call may succeed later
 │   ├── StoreUnavailable  Redis went away while we ran
-│   └── ModelUnavailable  the model's server does not answer, or broke off
+│   ├── ModelUnavailable  the model's server does not answer, or broke off
+│   └── PlatformUnavailable  a platform does not answer, or asks us to wait
 └── RefusedError          what a person asked for cannot be done
+    ├── MessageGone       the message was deleted, or may no longer be written to
     ├── TooLong           the question alone is over the model's limit
     └── Busy              too many questions are waiting
 """
@@ -62,20 +64,24 @@ class ModelUnavailable(RetryableError):
     """The model's server does not answer, or broke off in the middle of an answer."""
 
 
+class PlatformUnavailable(RetryableError):
+    """A platform does not answer, or asks us to wait `retry_after_s` seconds."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class RefusedError(CandorError):
     """What a person asked for cannot be done; they are told why."""
 
 
+class MessageGone(RefusedError):
+    """The message or its channel was deleted, or may no longer be written to."""
+
+
 class TooLong(RefusedError):
-    """The question alone does not fit the model's context.
-
-    `tokens` is its size and `allowed` what would fit, both in tokens.
-    """
-
-    def __init__(self, tokens: int, allowed: int) -> None:
-        super().__init__(f"the question has {tokens} tokens; {allowed} fit")
-        self.tokens = tokens
-        self.allowed = allowed
+    """The question alone does not fit the model's context."""
 
 
 class Busy(RefusedError):

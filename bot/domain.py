@@ -1,0 +1,158 @@
+"""The nouns of Candor, as frozen values. Nothing here reads a clock, a socket or a setting.
+
+Times are seconds since the epoch (float). Ids are the platforms' own, as text.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Platform = Literal["discord", "slack"]
+PLATFORMS: tuple[Platform, ...] = ("discord", "slack")
+
+Place = Literal["dm", "thread", "channel"]
+"""Where a message stands: a direct message, a thread, or the open channel."""
+
+TurnStatus = Literal["running", "done", "stopped", "failed"]
+
+FinishReason = Literal["stop", "length", "cancelled", "deadline", "error", "shutdown"]
+"""Why an answer ended; the names of the model's server."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRef:
+    """One platform message. `workspace` is Slack's team or Discord's guild ("dm" without one)."""
+
+    platform: Platform
+    workspace: str
+    channel: str
+    message: str
+
+    @property
+    def key(self) -> str:
+        """The message's identity as text, the same in every process.
+
+        The workspace is left out: a channel id is unique on Discord and, with the message's ts,
+        on Slack, and a reaction event does not always tell the workspace.
+        """
+        return f"{self.platform}/{self.channel}/{self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody on a platform. `name` is what the platform shows, or the id when it is unknown."""
+
+    platform: Platform
+    id: str
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """The person's identity as text: `discord/4711`."""
+        return f"{self.platform}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that may be a question, translated from a platform event.
+
+    `text` is what the person wrote without the bot's mention. `thread` is the platform's id of the
+    thread it stands in; `reply_to` the message that it answers, where the platform has replies.
+    `mentions_bot` and `mentions_others` tell who is addressed.
+    """
+
+    ref: MessageRef
+    author: Person
+    text: str
+    place: Place
+    sent_at: float
+    thread: str | None = None
+    reply_to: str | None = None
+    mentions_bot: bool = False
+    mentions_others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What has one memory: a direct message, a thread, or a reply chain in a channel.
+
+    `root` is the thread's id, the chain's first message, or "" for a direct message.
+    """
+
+    platform: Platform
+    workspace: str
+    channel: str
+    place: Place
+    root: str = ""
+
+    @property
+    def key(self) -> str:
+        """The conversation's identity as text, the same in every process."""
+        return f"{self.platform}/{self.channel}/{self.place}/{self.root}".rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn."""
+
+    temperature: float
+    top_p: float
+    repetition_penalty: float
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What answers: a model, a system prompt and the sampling; immutable, named by its content."""
+
+    id: str
+    model: str
+    system_prompt: str
+    sampling: Sampling
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question and its answer."""
+
+    id: str
+    conversation: Conversation
+    question: MessageRef
+    asker: Person
+    text: str
+    release: str
+    created_at: float
+    status: TurnStatus = "running"
+    answer: str = ""
+    finish: FinishReason | None = None
+    first_text_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """One person's emoji put on a message, or taken away (`present` false).
+
+    `emoji` is a character or a name, as the platform gives it. `kind` tells apart what one person
+    may hold twice of one emoji (Discord's normal and super reactions).
+    """
+
+    ref: MessageRef
+    person: Person
+    emoji: str
+    present: bool
+    at: float
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One person's verdict on one turn, with the release that answered: −1, 0 or +1."""
+
+    turn: str
+    person: Person
+    value: int
+    release: str
+    conversation: Conversation
+    question: str
+    at: float

@@ -1,0 +1,1 @@
+"""What reactions mean, and how they become votes."""

@@ -1,0 +1,257 @@
+"""The client of any OpenAI-compatible server: stream an answer, count tokens, ask how it is.
+
+Where OpenAI's API has no word it uses vLLM's (`/tokenize`, `max_model_len`) and does without what
+the server lacks. Never imports torch. Foreign errors end here: ModelUnavailable is worth a repeat,
+ModelError is not, TooLong and Busy are for the person who asked.
+"""
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+
+from bot.domain import FinishReason, Sampling
+from bot.errors import Busy, ModelError, ModelUnavailable, TooLong
+
+CONNECT_S = 5.0
+SHORT_CALL_S = 30.0
+"""Seconds for a call that computes nothing long: models, tokenize, health."""
+CHARS_PER_TOKEN = 3.0
+"""Used where the server cannot count; low for English (about 4), so that prompts stay inside."""
+TEMPLATE_TOKENS = 8
+"""Tokens that a chat template adds to a message, about; used with CHARS_PER_TOKEN only."""
+
+
+class Message(TypedDict):
+    """One message of a prompt, in OpenAI's form."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the server serves: the model's name, and its context in tokens where it tells."""
+
+    name: str
+    context: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of an answer; `finish` comes with the last one."""
+
+    text: str = ""
+    finish: FinishReason | None = None
+
+
+class Model:
+    """A client of one server. Use it as an async context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        socket: Path | None = None,
+        api_key: str | None = None,
+        name: str | None = None,
+        timeout_s: float = 120,
+    ) -> None:
+        """`url` ends in /v1; with `socket`, its host is only a name."""
+        self._url = url.rstrip("/")
+        parts = urlsplit(self._url)
+        self._root = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/v1')}"
+        self._socket = socket
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._name = name
+        self._timeout_s = timeout_s
+        self._served: Served | None = None
+        self._counts = True
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = (
+            aiohttp.UnixConnector(path=str(self._socket), limit=0)
+            if self._socket
+            else aiohttp.TCPConnector(limit=0)
+        )
+        self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def healthy(self) -> bool:
+        """Whether the server answers now."""
+        try:
+            await self.served(fresh=True)
+        except (ModelUnavailable, ModelError):
+            return False
+        return True
+
+    async def served(self, *, fresh: bool = False) -> Served:
+        """The model asked for, or the server's first. Raises ModelUnavailable, ModelError."""
+        if self._served is None or fresh:
+            listed = (await self._call("GET", f"{self._url}/models")).get("data") or []
+            models = {str(model.get("id")): model for model in listed}
+            if not models:
+                raise ModelError(f"the model server at {self._url} serves no model")
+            name = self._name or next(iter(models))
+            if name not in models:
+                raise ModelError(
+                    f"the model server at {self._url} has no model {name!r}; it has "
+                    + ", ".join(sorted(models))
+                )
+            context = models[name].get("max_model_len")
+            self._served = Served(name, context if isinstance(context, int) else None)
+        return self._served
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of a prompt, template included; an estimate where the server cannot count."""
+        if self._counts:
+            served = await self.served()
+            body = {
+                "model": served.name,
+                "messages": list(messages),
+                "add_generation_prompt": True,
+            }
+            try:
+                answer = await self._call("POST", f"{self._root}/tokenize", body)
+            except ModelError:
+                self._counts = False  # OpenAI and others have no such endpoint
+            else:
+                return int(answer["count"])
+        return sum(
+            TEMPLATE_TOKENS + int(len(message["content"]) / CHARS_PER_TOKEN) + 1
+            for message in messages
+        )
+
+    async def stream(
+        self, messages: Sequence[Message], sampling: Sampling, *, user: str
+    ) -> AsyncGenerator[Delta, None]:
+        """Yield the answer as it grows; exactly one delta, the last, has `finish`.
+
+        Closing the generator closes the connection, which stops the server's work. Raises
+        ModelUnavailable when the server is not there or breaks off, TooLong, Busy, ModelError.
+        """
+        served = await self.served()
+        body = {
+            "model": served.name,
+            "messages": list(messages),
+            "stream": True,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "repetition_penalty": sampling.repetition_penalty,
+            "max_tokens": sampling.max_tokens,
+            "user": user,
+        }
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_S, sock_read=self._timeout_s)
+        with self._converted():
+            async with self._opened().post(
+                f"{self._url}/chat/completions",
+                data=orjson.dumps(body),
+                headers={"Content-Type": "application/json"},
+                timeout=timeout,
+            ) as response:
+                if response.status != 200:
+                    raise _refusal(response.status, await response.read(), self._url)
+                async with aclosing(_deltas(response.content)) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                        if delta.finish:
+                            return
+        raise ModelUnavailable("the model's server broke off in the middle of an answer")
+
+    async def _call(self, method: str, url: str, body: object = None) -> dict[str, Any]:
+        timeout = aiohttp.ClientTimeout(total=SHORT_CALL_S, sock_connect=CONNECT_S)
+        with self._converted():
+            async with self._opened().request(
+                method,
+                url,
+                data=None if body is None else orjson.dumps(body),
+                headers={"Content-Type": "application/json"} if body is not None else None,
+                timeout=timeout,
+            ) as response:
+                raw = await response.read()
+                if response.status != 200:
+                    raise _refusal(response.status, raw, self._url)
+        try:
+            answer = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise ModelError(f"the server at {url} does not speak OpenAI's API") from error
+        if not isinstance(answer, dict):
+            raise ModelError(f"the server at {url} does not speak OpenAI's API")
+        return answer
+
+    @contextmanager
+    def _converted(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            raise ModelUnavailable(f"the model server at {self._url} takes too long") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ModelUnavailable(
+                f"the model server at {self._url} cannot be reached: {error}"
+            ) from error
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("open the model's client with `async with` first")
+        return self._session
+
+
+async def _deltas(stream: aiohttp.StreamReader) -> AsyncGenerator[Delta, None]:
+    """The deltas of a stream of server-sent events, until `[DONE]` or its end."""
+    finish: FinishReason | None = None
+    async for line in stream:
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            break
+        try:
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise ModelUnavailable("the model's server sent what is no JSON") from error
+        if "error" in chunk:
+            raise ModelUnavailable(f"the model's server failed: {_message(chunk)}")
+        for choice in chunk.get("choices") or ():
+            text = (choice.get("delta") or {}).get("content")
+            if text:
+                yield Delta(text)
+            finish = choice.get("finish_reason") or finish
+    else:
+        if finish is None:
+            return  # the stream ended without a word: the caller tells that it broke off
+    yield Delta(finish=finish or "stop")
+
+
+def _refusal(status: int, raw: bytes, url: str) -> Exception:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        body = {}
+    error = body.get("error") if isinstance(body, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    said = _message(body)
+    if code == "context_length_exceeded":
+        return TooLong("the prompt is longer than the model's context allows")
+    if status == 429:
+        return Busy(f"the model's server has too much to do: {said}")
+    if status >= 500:
+        return ModelUnavailable(f"the model server at {url} answers {status}: {said}")
+    if status in {401, 403}:
+        return ModelError(f"the model server at {url} refuses model.api_key ({status})")
+    return ModelError(f"the model server at {url} refuses a request ({status}): {said}")
+
+
+def _message(body: Any) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    said = error.get("message") if isinstance(error, dict) else error
+    return " ".join(str(said or "no reason given").split())[:300]

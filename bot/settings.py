@@ -1,0 +1,313 @@
+"""The settings: one frozen object of tables, each key described and bounded.
+
+What can be set, and nothing of where it comes from: `bot.config` reads files and environment.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+ENV_PREFIX = "CANDOR_"
+
+DEFAULT_SYSTEM_PROMPT = (
+    "You are Candor, a helpful assistant in a team's chat. Answer truthfully and briefly. "
+    "Say so when you do not know. Do not flatter."
+)
+
+
+def _web_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("should be a URL such as https://host/path")
+    return value.rstrip("/")
+
+
+def _socket_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ValueError("should be a URL such as wss://host")
+    return value
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("should be a URL such as redis://:password@host:6379/0 or unix:///path")
+    return value
+
+
+def _not_empty(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError("should not be empty")
+    return SecretStr(value.get_secret_value().strip())
+
+
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+SocketUrl = Annotated[str, AfterValidator(_socket_url)]
+Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+
+
+class Section(BaseModel):
+    """A table of the settings: frozen, and unknown keys are errors.
+
+    A secret `key` may also be given as `key_file`, the path of a file that holds it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        for name in cls.model_fields:
+            path = data.get(f"{name}_file") if f"{name}_file" in cls.model_fields else None
+            if not isinstance(path, str | Path):
+                continue
+            if data.get(name) is not None:
+                raise ValueError(f"give {name} or {name}_file, not both")
+            try:
+                data = {**data, name: Path(path).read_text("utf-8").strip()}
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "it is not text"
+                raise ValueError(f"{name}_file {path} cannot be read: {reason}") from error
+        return data
+
+
+class LogSettings(Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe event that is logged"
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="`auto` is console on a terminal and JSON elsewhere"
+    )
+
+
+class RedisSettings(Section):
+    """Where all state is kept."""
+
+    url: RedisUrl | None = Field(
+        default=None,
+        description="Any Redis or Valkey from 7.0 on; unset: an embedded Valkey under state_dir",
+    )
+    url_file: Path | None = Field(default=None, description="A file that holds `url`")
+    timeout_s: float = Field(
+        default=5.0, gt=0, le=300, description="Seconds that one command may take"
+    )
+
+
+class ModelSettings(Section):
+    """How the bot reaches the model, and how it asks."""
+
+    url: WebUrl | None = Field(
+        default=None,
+        description="Base URL of any OpenAI-compatible server, such as http://127.0.0.1:8000/v1; "
+        "unset: `candor run` starts `candor serve` by itself",
+    )
+    api_key: Secret | None = Field(default=None, description="Key for that server")
+    api_key_file: Path | None = Field(default=None, description="A file that holds `api_key`")
+    name: str | None = Field(
+        default=None, min_length=1, description="Model to ask for; unset: the server's first"
+    )
+    system_prompt: str = Field(
+        default=DEFAULT_SYSTEM_PROMPT, max_length=20_000, description="What the model is told first"
+    )
+    temperature: float = Field(default=0.6, ge=0, le=2, description="0 always takes the likeliest")
+    top_p: float = Field(default=0.9, gt=0, le=1, description="Share of likely tokens drawn from")
+    repetition_penalty: float = Field(
+        default=1.1, ge=1, le=2, description="Above 1, tokens already used become less likely"
+    )
+    max_tokens: int = Field(
+        default=512, ge=1, le=131_072, description="Length of one answer, in tokens"
+    )
+    timeout_s: float = Field(
+        default=120, gt=0, le=3600, description="Seconds without a new token before giving up"
+    )
+    wait_s: float = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        description="Seconds that a question waits for a model that is starting or restarting",
+    )
+
+
+class ServeSettings(Section):
+    """`candor serve`: the model's server."""
+
+    model: str = Field(
+        default="smollm2",
+        min_length=1,
+        description="The model: `smollm2` (the packaged default), or the path or hub name of any "
+        "chat model that transformers loads",
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on")
+    port: int = Field(default=8010, ge=0, le=65535, description="Port to listen on; 0 takes any")
+    socket: Path | None = Field(
+        default=None, description="Unix socket to listen on instead of host and port"
+    )
+    api_key: Secret | None = Field(default=None, description="Bearer token that clients must show")
+    api_key_file: Path | None = Field(default=None, description="A file that holds `api_key`")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where the model runs; `auto` takes CUDA when there is one"
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="Number format; `auto` is bfloat16 on CUDA, float32 on the CPU"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="CPU threads; unset: measured from the machine"
+    )
+    max_running: int = Field(default=8, ge=1, le=1024, description="Answers that grow in one batch")
+    max_waiting: int = Field(
+        default=64, ge=0, le=100_000, description="Requests that wait for a place; more are refused"
+    )
+    context: int | None = Field(
+        default=None, ge=256, description="Tokens a request may hold; unset: what the model allows"
+    )
+    prefill_chunk: int = Field(
+        default=256, ge=16, le=65536, description="Prompt tokens computed in one step"
+    )
+
+
+class ChatSettings(Section):
+    """How questions are taken."""
+
+    max_waiting: int = Field(
+        default=100, ge=1, le=100_000, description="Questions in hand at once; more are refused"
+    )
+    max_waiting_conversation: int = Field(
+        default=5, ge=1, le=1000, description="The same, in one conversation"
+    )
+    history_turns: int = Field(
+        default=50, ge=0, le=1000, description="Turns of a conversation looked at for its memory"
+    )
+    stop_s: float = Field(
+        default=20, ge=0, le=600, description="Seconds that running answers may take at the stop"
+    )
+
+
+class DiscordSettings(Section):
+    """The Discord application that the bot is."""
+
+    token: Secret | None = Field(default=None, description="Bot token; unset: no Discord")
+    token_file: Path | None = Field(default=None, description="A file that holds `token`")
+    message_content: bool = Field(
+        default=True,
+        description="Ask for the privileged message content intent, which follow-ups in threads "
+        "without a mention need",
+    )
+    api_url: WebUrl = Field(
+        default="https://discord.com/api/v10", description="Base URL of the REST API"
+    )
+    gateway_url: SocketUrl = Field(
+        default="wss://gateway.discord.gg/", description="URL of the Gateway"
+    )
+
+
+class SlackSettings(Section):
+    """The Slack app that the bot is."""
+
+    bot_token: Secret | None = Field(default=None, description="xoxb-… token; unset: no Slack")
+    bot_token_file: Path | None = Field(default=None, description="A file that holds `bot_token`")
+    app_token: Secret | None = Field(default=None, description="xapp-… token, for Socket Mode")
+    app_token_file: Path | None = Field(default=None, description="A file that holds `app_token`")
+    signing_secret: Secret | None = Field(
+        default=None, description="Signing secret, for events over HTTP"
+    )
+    signing_secret_file: Path | None = Field(
+        default=None, description="A file that holds `signing_secret`"
+    )
+    mode: Literal["socket", "http"] = Field(
+        default="socket", description="How events arrive: Socket Mode, or signed HTTP requests"
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address for events over HTTP")
+    port: int = Field(default=8020, ge=0, le=65535, description="Port for events over HTTP")
+    api_url: WebUrl = Field(default="https://slack.com/api", description="Base URL of the Web API")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.bot_token is None:
+            return self
+        if not self.bot_token.get_secret_value().startswith("xoxb-"):
+            raise ValueError("bot_token should start with xoxb-")
+        if self.mode == "socket" and self.app_token is None:
+            raise ValueError("mode socket needs app_token")
+        if self.app_token and not self.app_token.get_secret_value().startswith("xapp-"):
+            raise ValueError("app_token should start with xapp-")
+        if self.mode == "http" and self.signing_secret is None:
+            raise ValueError("mode http needs signing_secret")
+        return self
+
+
+class SandboxSettings(Section):
+    """The loopback Discord and Slack for newcomers and tests."""
+
+    port: int = Field(
+        default=8765, ge=0, le=65535, description="Port of the page, on 127.0.0.1; 0 takes any"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_ignore_empty=False,
+    )
+
+    state_dir: Path = Field(
+        default=Path("state"), description="Folder for the embedded server's data and the models"
+    )
+    log: LogSettings = LogSettings()
+    redis: RedisSettings = RedisSettings()
+    model: ModelSettings = ModelSettings()
+    serve: ServeSettings = ServeSettings()
+    chat: ChatSettings = ChatSettings()
+    discord: DiscordSettings = DiscordSettings()
+    slack: SlackSettings = SlackSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose values come as constructor arguments."""
+        return env_settings, init_settings
+
+
+def fields() -> Iterator[tuple[str, str, FieldInfo]]:
+    """All settings as (table, key, field), in order; the table is "" at the top level."""
+    for name, field in Settings.model_fields.items():
+        table = section(name)
+        if table is None:
+            yield "", name, field
+        else:
+            yield from ((name, key, inner) for key, inner in table.model_fields.items())
+
+
+def section(name: str) -> type[Section] | None:
+    """The table of that name, or None."""
+    field = Settings.model_fields.get(name)
+    kind = field.annotation if field else None
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a field's value must never be shown."""
+    return "SecretStr" in str(field.annotation)

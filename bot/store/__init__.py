@@ -1,0 +1,1 @@
+"""Redis: the connection or the embedded server, and the only rooms that know its keys."""

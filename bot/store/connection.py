@@ -1,0 +1,101 @@
+"""The connection to Redis: opened, checked, and its errors turned into ours.
+
+Owns the client; `embedded` owns the server when there is no URL. Promises that whoever gets the
+client talks to a Redis or Valkey that is new enough.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+
+from bot.errors import StoreError, StoreUnavailable
+from bot.settings import RedisSettings
+from bot.store.embedded import embedded_server
+
+Client: TypeAlias = "Redis"
+
+OLDEST = (7, 0)
+"""The oldest server that has all commands used here (Redis 7.0 and Valkey 7.2 onwards)."""
+
+
+@asynccontextmanager
+async def connect(settings: RedisSettings, state_dir: Path) -> AsyncIterator[Client]:
+    """Yield a checked client, of `redis.url` or of an embedded server under `state_dir`.
+
+    Raises StoreError with one line when there is no server, or not one that will do.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.url is not None:
+            url = settings.url.get_secret_value()
+            shown = without_password(url)
+        else:
+            url = await stack.enter_async_context(embedded_server(state_dir / "valkey"))
+            shown = "the embedded server"
+        # Retried at most once: a command that hangs must not hang its turn.
+        client: Client = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=settings.timeout_s,
+            socket_connect_timeout=settings.timeout_s,
+            health_check_interval=15,
+            max_connections=64,
+            retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
+        )
+        stack.push_async_callback(client.aclose)
+        await _check(client, shown)
+        yield client
+
+
+async def _check(client: Client, shown: str) -> None:
+    try:
+        info = await client.info("server")
+    except (AuthenticationError, AuthorizationError) as error:
+        raise StoreError(f"Redis at {shown} refuses the user or password: {error}") from error
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        raise StoreError(
+            f"Redis at {shown} cannot be reached: {_cause(error)}; is redis.url right, and the "
+            "server running?"
+        ) from error
+    except ResponseError as error:
+        raise StoreError(f"Redis at {shown} refuses us: {error}") from error
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    version = str(info.get("valkey_version") or info.get("redis_version") or "0")
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        raise StoreError(f"{name} {version} at {shown} is too old: 7.0 or newer is needed")
+
+
+def _cause(error: RedisError) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: user and password taken out."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+
+
+@contextmanager
+def converted() -> Iterator[None]:
+    """Turn the client's errors into ours: StoreUnavailable, which a repeat may cure."""
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        raise StoreUnavailable(f"Redis does not answer: {_cause(error)}") from error
