@@ -84,6 +84,8 @@ class Reply:
                 self._shown[part] = content
 
     async def _record(self, ref: MessageRef) -> None:
+        if not self._turn:
+            return  # a refusal: there is no turn to vote on
         try:
             await self._add_part(self._turn, ref)
         except StoreUnavailable as error:
@@ -160,9 +162,17 @@ async def deliver(events: Events, surface: Surface, pacing: Pacing, add_part: Ad
         except asyncio.CancelledError:
             if draft.ended is None:
                 draft.add(Ended("cancelled"))
-            async with asyncio.timeout(INTERRUPT_S):
-                await reply.show(draft.shown())
+            await _interrupted(draft, reply)
             raise
+
+
+async def _interrupted(draft: Draft, reply: Reply) -> None:
+    """Leave an honest line under what is shown, if the platform takes it in time."""
+    try:
+        async with asyncio.timeout(INTERRUPT_S):
+            await reply.show(draft.shown())
+    except (TimeoutError, PlatformUnavailable, MessageGone) as error:
+        log.warning("interrupted answer left as it is", error=repr(error))
 
 
 async def _write(draft: Draft, reply: Reply, surface: Surface, pacing: Pacing) -> None:

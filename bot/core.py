@@ -20,7 +20,7 @@ from bot.errors import Busy, ModelError, ModelUnavailable, StoreUnavailable, Too
 from bot.lanes import Lanes, Ticket
 from bot.model import Delta, Message, Model
 from bot.prompt import fit
-from bot.settings import ChatSettings, ModelSettings
+from bot.settings import ChatSettings
 from bot.store.inbox import Inbox
 from bot.store.people import People
 from bot.store.turns import Turns
@@ -81,7 +81,7 @@ class Chat:
         model: Model,
         release: Release,
         chat: ChatSettings,
-        model_settings: ModelSettings,
+        wait_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._inbox = inbox
@@ -90,7 +90,7 @@ class Chat:
         self._model = model
         self._release = release
         self._settings = chat
-        self._wait_s = model_settings.wait_s
+        self._wait_s = wait_s
         self._clock = clock
         self._lanes = Lanes(total=chat.max_waiting, each=chat.max_waiting_conversation)
         # Messages of one channel are taken in one after the other, in the order of their events.

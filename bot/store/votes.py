@@ -1,6 +1,6 @@
 """Votes: one a person and turn, kept by one atomic step a reaction (`vote.lua`)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, cast
@@ -71,7 +71,7 @@ class Votes:
             up, down = await self._client.hmget(keys.tally(turn), ["up", "down"])
         return int(up or 0), int(down or 0)
 
-    async def listed(self) -> AsyncIterator[Vote]:
+    async def listed(self) -> AsyncGenerator[Vote, None]:
         """All votes, the latest first; a vote without a value (both thumbs) has 0."""
         start = 0
         while True:

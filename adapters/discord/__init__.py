@@ -1,0 +1,1 @@
+"""Discord: translate events in, write messages out."""

@@ -1,0 +1,108 @@
+"""Discord's events as ours."""
+
+import re
+from typing import Final
+
+import discord
+
+from bot.domain import Incoming, MessageRef, Person, Place, Reaction
+
+QUESTIONS: Final = frozenset({discord.MessageType.default, discord.MessageType.reply})
+"""All other types are written by Discord itself."""
+
+_USER = re.compile(r"<@!?(\d+)>")
+_ROLE = re.compile(r"<@&(\d+)>")
+_CHANNEL = re.compile(r"<#(\d+)>")
+
+
+def incoming(message: discord.Message, me: discord.ClientUser) -> Incoming | None:
+    """A message as a possible question; None when it can be none."""
+    if message.author.bot or message.webhook_id or message.type not in QUESTIONS:
+        return None
+    users = {int(user) for user in _USER.findall(message.content)}
+    roles = {int(role) for role in _ROLE.findall(message.content)}
+    ours = _own_roles(message)
+    reference = message.reference
+    reply = (
+        str(reference.message_id)
+        if reference is not None
+        and reference.type is discord.MessageReferenceType.reply
+        and reference.message_id is not None
+        else None
+    )
+    place = _place(message)
+    return Incoming(
+        ref=MessageRef(
+            platform="discord",
+            workspace=workspace(message.guild.id if message.guild else None),
+            channel=str(message.channel.id),
+            message=str(message.id),
+        ),
+        author=Person("discord", str(message.author.id), message.author.display_name),
+        text=_plain(message, me, ours),
+        place=place,
+        sent_at=message.created_at.timestamp(),
+        thread=str(message.channel.id) if place == "thread" else None,
+        reply_to=reply,
+        mentions_bot=me.id in users or bool(roles & ours),
+        mentions_others=bool(users - {me.id}) or bool(roles - ours) or message.mention_everyone,
+    )
+
+
+def reaction(payload: discord.RawReactionActionEvent, *, name: str, at: float) -> Reaction:
+    """A reaction event; `name` is what its person is called, "" when it is not known."""
+    emoji = payload.emoji
+    return Reaction(
+        ref=MessageRef(
+            platform="discord",
+            workspace=workspace(payload.guild_id),
+            channel=str(payload.channel_id),
+            message=str(payload.message_id),
+        ),
+        person=Person("discord", str(payload.user_id), name),
+        # A custom emoji is known by its id: names change and repeat.
+        emoji=str(emoji.id) if emoji.id else emoji.name,
+        present=payload.event_type == "REACTION_ADD",
+        at=at,
+        kind=payload.type.name,
+    )
+
+
+def workspace(guild: int | None) -> str:
+    """The name of the workspace that a message stands in."""
+    return str(guild) if guild else "dm"
+
+
+def _place(message: discord.Message) -> Place:
+    if message.guild is None:
+        return "dm"
+    # discord.py knows the guild's channels and active threads: what it does not know is a thread.
+    threads = (discord.Thread, discord.PartialMessageable)
+    return "thread" if isinstance(message.channel, threads) else "channel"
+
+
+def _own_roles(message: discord.Message) -> set[int]:
+    """The bot's own role, which autocomplete may insert in place of the bot."""
+    role = message.guild.self_role if message.guild else None
+    return {role.id} if role else set()
+
+
+def _plain(message: discord.Message, me: discord.ClientUser, ours: set[int]) -> str:
+    """The text with mentions as people read them, and without the bot's own."""
+    names = {user.id: user.display_name for user in message.mentions}
+    guild = message.guild
+
+    def user(match: re.Match[str]) -> str:
+        user_id = int(match[1])
+        return "" if user_id == me.id else "@" + names.get(user_id, match[1])
+
+    def role(match: re.Match[str]) -> str:
+        found = guild.get_role(int(match[1])) if guild else None
+        return "" if int(match[1]) in ours else "@" + (found.name if found else match[1])
+
+    def channel(match: re.Match[str]) -> str:
+        found = guild.get_channel_or_thread(int(match[1])) if guild else None
+        return "#" + (found.name if found else match[1])
+
+    text = _USER.sub(user, message.content)
+    return _CHANNEL.sub(channel, _ROLE.sub(role, text)).strip()

@@ -1,0 +1,1 @@
+"""Slack: translate events in, write messages out."""

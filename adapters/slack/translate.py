@@ -1,0 +1,75 @@
+"""Slack's events as ours.
+
+In a channel an answer always stands in a thread, so a question at the top level begins one: its
+conversation is the thread under it. The direct message's top level is a conversation of its own.
+"""
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bot.domain import Incoming, MessageRef, Person, Reaction
+
+SPOKEN: Final = frozenset({None, "file_share", "thread_broadcast"})
+"""Subtypes that a person writes; all others tell of joins, edits, topics and the like."""
+
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|([^>]*))?>")
+_CHANNEL = re.compile(r"<#C[A-Z0-9]+\|([^>]*)>")
+_SPECIAL = re.compile(r"<!(?:subteam\^)?([A-Za-z0-9]+)(?:\|([^>]*))?>")
+_LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
+
+
+def incoming(event: Mapping[str, Any], *, team: str, me: str) -> Incoming | None:
+    """A `message` or `app_mention` event as a possible question; None when it can be none.
+
+    `me` is the bot's user id; the author's name is left empty.
+    """
+    if event.get("subtype") not in SPOKEN or event.get("bot_id") or event.get("hidden"):
+        return None
+    user, channel, ts = (str(event.get(key) or "") for key in ("user", "channel", "ts"))
+    if not (user and channel and ts) or user == me:
+        return None
+    text = str(event.get("text") or "")
+    mentioned = {match[1] for match in _MENTION.finditer(text)}
+    dm = event.get("channel_type") == "im" or channel.startswith("D")
+    thread = str(event.get("thread_ts") or "") or (None if dm else ts)
+    return Incoming(
+        ref=MessageRef("slack", team, channel, ts),
+        author=Person("slack", user),
+        text=plain(text, me),
+        place="dm" if dm else "thread",
+        sent_at=float(ts),
+        thread=thread,
+        mentions_bot=me in mentioned,
+        mentions_others=bool(mentioned - {me}) or _SPECIAL.search(text) is not None,
+    )
+
+
+def reaction(event: Mapping[str, Any], *, team: str) -> Reaction | None:
+    """A `reaction_added` or `reaction_removed` event; None when it is not on a message."""
+    item = event.get("item") or {}
+    if item.get("type") != "message":
+        return None
+    return Reaction(
+        ref=MessageRef("slack", team, str(item["channel"]), str(item["ts"])),
+        person=Person("slack", str(event["user"])),
+        emoji=str(event["reaction"]),
+        present=event["type"] == "reaction_added",
+        at=float(event.get("event_ts") or item["ts"]),
+    )
+
+
+def plain(text: str, me: str) -> str:
+    """Slack's text as people read it, and without the bot's own mention."""
+
+    def mention(match: re.Match[str]) -> str:
+        return "" if match[1] == me else "@" + (match[2] or match[1])
+
+    def link(match: re.Match[str]) -> str:
+        return match[1] if match[2] in (None, match[1]) else f"{match[2]} ({match[1]})"
+
+    text = _MENTION.sub(mention, text)
+    text = _CHANNEL.sub(lambda match: "#" + match[1], text)
+    text = _SPECIAL.sub(lambda match: "@" + (match[2] or match[1]).lstrip("@"), text)
+    return html.unescape(_LINK.sub(link, text)).strip()

@@ -1,0 +1,5 @@
+"""`python -m bot` is `candor`."""
+
+from bot.cli import main
+
+main()
