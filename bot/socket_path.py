@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,8 @@ def socket_path(directory: Path, name: str) -> Path:
         return path
     stat = directory.stat()
     short = Path(tempfile.gettempdir()) / f"candor-{os.getuid()}-{stat.st_dev:x}-{stat.st_ino:x}"
-    short.mkdir(mode=0o700, exist_ok=True)
-    if short.is_symlink() or short.stat().st_uid != os.getuid():
+    with suppress(FileExistsError):
+        short.mkdir(mode=0o700)
+    if short.is_symlink() or not short.is_dir() or short.stat().st_uid != os.getuid():
         raise FatalError(f"{short} belongs to somebody else; choose a shorter state_dir")
     return short / name

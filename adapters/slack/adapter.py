@@ -19,7 +19,7 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.border import Border
-from adapters.slack.errors import REFUSED, code, converted
+from adapters.slack.errors import code, converted
 from adapters.slack.surface import SlackSurface
 from adapters.slack.translate import incoming, reaction
 from adapters.tasks import Tasks
@@ -107,31 +107,36 @@ class SlackAdapter:
 
     async def _run_socket(self) -> None:
         token = self._settings.app_token
-        handler = AsyncSocketModeHandler(self._app, token.get_secret_value() if token else None)
-        pause = CONNECT_RETRY_S
+        if token is None:
+            raise ValueError("Socket Mode needs slack.app_token")
+        handler = AsyncSocketModeHandler(self._app, token.get_secret_value())
         try:
-            while True:
-                try:
-                    async with converted():
-                        await handler.connect_async()  # type: ignore[no-untyped-call]
-                except PlatformUnavailable as error:
-                    log.warning("Slack does not connect", error=str(error), again_in_s=pause)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, CONNECT_RETRY_MAX_S)
-                except SlackApiError as error:
-                    if code(error) not in REFUSED | {"missing_scope"}:
-                        raise
-                    raise PlatformError(
-                        f"Slack refuses slack.app_token ({code(error)}): it needs the scope "
-                        "connections:write"
-                    ) from error
-                else:
-                    break
+            # Asked for here: the SDK would repeat a refused token for ever.
+            handler.client.wss_uri = await self._socket_url(token.get_secret_value())
+            await handler.connect_async()  # type: ignore[no-untyped-call]
             self._connected.set()
             log.info("connected to Slack", mode="socket")
             await asyncio.Event().wait()
         finally:
             await handler.close_async()  # type: ignore[no-untyped-call]
+
+    async def _socket_url(self, token: str) -> str:
+        """A fresh Socket Mode URL. Raises PlatformError when Slack refuses the token."""
+        pause = CONNECT_RETRY_S
+        while True:
+            try:
+                async with converted():
+                    answer = await self._client.apps_connections_open(app_token=token)
+                return str(answer["url"])
+            except PlatformUnavailable as error:
+                log.warning("Slack does not connect", error=str(error), again_in_s=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, CONNECT_RETRY_MAX_S)
+            except SlackApiError as error:
+                raise PlatformError(
+                    f"Slack refuses slack.app_token ({code(error)}): it is an app-level token with "
+                    "the scope connections:write"
+                ) from error
 
     async def _run_http(self) -> None:
         runner = web.AppRunner(self._app.web_app(path=EVENTS_PATH), access_log=None)

@@ -31,18 +31,6 @@ LATER: Final = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable"}
 )
 
-REFUSED: Final = frozenset(
-    {
-        "invalid_auth",
-        "not_authed",
-        "account_inactive",
-        "token_revoked",
-        "token_expired",
-        "not_allowed_token_type",
-    }
-)
-"""Errors of a wrong token."""
-
 
 def code(error: SlackApiError) -> str:
     """Slack's name of an error."""

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -48,7 +49,7 @@ async def embedded_server(directory: Path) -> AsyncIterator[str]:
             if not await _answers(socket):
                 await _start(directory, socket)
         try:
-            yield f"unix://{socket}"
+            yield f"unix://{quote(str(socket))}"
         finally:
             fcntl.flock(users, fcntl.LOCK_UN)
             with suppress(BlockingIOError):  # somebody else uses the server: the last one stops it

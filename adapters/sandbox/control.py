@@ -1,0 +1,290 @@
+"""The control API: what a person at the page, or a test, does and sees on either platform.
+
+Owns the routes under `/control`, the shape of their bodies and who may call them. It acts through
+`Platform` alone, for the page and for tests alike, and keeps no state of its own.
+
+Any web page in a person's browser can send requests to a loopback address. So every route wants
+our own address in `Host` (against DNS rebinding) and, where there is one, our own `Origin`; what
+acts takes `application/json` only, which a foreign page cannot send without asking first.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
+
+from adapters.sandbox.changes import Changes, TooManyListeners
+from adapters.sandbox.platform import BOT_HANDLE, CHANNELS, PEOPLE, ControlError, Platform
+
+DM = "dm"
+HEARTBEAT_S = 15.0
+"""A comment this often keeps proxies from cutting a quiet stream, and finds readers that left."""
+
+MIN_INTERVAL_S = 0.1
+"""At most ten pieces of news a second: a page reads again after each."""
+
+WRITE_TIMEOUT_S = 10.0
+"""A reader of the live updates that takes nothing for so long is cut off."""
+
+MAX_TEXT_CHARS = 40_000
+"""Slack's own limit on a message; each platform may allow less."""
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _one_of(allowed: tuple[str, ...]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise PydanticCustomError(
+                "unknown_name",
+                "{value} is unknown; allowed: {allowed}",
+                {"value": _shown(value), "allowed": ", ".join(allowed)},
+            )
+        return value
+
+    return AfterValidator(check)
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("blank", "must hold more than white space")
+    return value
+
+
+_Channel = Annotated[str, _one_of((*CHANNELS, DM))]
+_Person = Annotated[str, _one_of(PEOPLE)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class PostMessage(_Body):
+    """Body of `POST /control/{platform}/messages`."""
+
+    channel: _Channel
+    user: _Person
+    text: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(_not_blank)]
+    thread: _Id | None = None
+    reply_to: _Id | None = None
+
+
+class PostReaction(_Body):
+    """Body of `POST /control/{platform}/reactions`."""
+
+    channel: _Channel
+    message: _Id
+    user: _Person
+    emoji: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    present: bool = True
+
+
+class MessagesQuery(_Body):
+    """Query of `GET /control/{platform}/messages`."""
+
+    channel: _Channel
+    user: _Person = PEOPLE[0]
+
+
+_Model = TypeVar("_Model", bound=_Body)
+
+
+class Control:
+    """The handlers of the control API over some platforms."""
+
+    def __init__(
+        self,
+        platforms: Mapping[str, Platform],
+        *,
+        changes: Changes,
+        base_url: Callable[[], str],
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self._platforms = platforms
+        self._changes = changes
+        self._base_url = base_url
+        self._heartbeat_s = heartbeat_s
+
+    def app(self) -> web.Application:
+        """The application to mount at `/control`; its guard and its errors cover it alone."""
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_get("/state", self._state)
+        app.router.add_get("/changes", self._stream_changes)
+        app.router.add_get("/{platform}/messages", self._read_messages)
+        app.router.add_post("/{platform}/messages", self._post_message)
+        app.router.add_post("/{platform}/reactions", self._post_reaction)
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        refusal = _refusal(request, ours=self._base_url().removeprefix("http://"))
+        if refusal is not None:
+            return refusal
+        try:
+            return await handler(request)
+        except ControlError as error:
+            return _error(400, str(error))
+        except web.HTTPException as error:
+            headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+            line = f"{request.method} {request.path}: {error.reason}"
+            return _error(error.status, line, headers=headers)
+
+    async def _post_message(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        body = _validated(PostMessage, await request.read())
+        message = await platform.post(
+            channel=body.channel,
+            user=body.user,
+            text=body.text,
+            thread=body.thread,
+            reply_to=body.reply_to,
+        )
+        return _json({"id": message})
+
+    async def _post_reaction(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        body = _validated(PostReaction, await request.read())
+        await platform.react(
+            channel=body.channel,
+            message=body.message,
+            user=body.user,
+            emoji=body.emoji,
+            present=body.present,
+        )
+        return _json({})
+
+    async def _read_messages(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        if len(request.query) != len(set(request.query)):
+            raise ControlError("query: each key may stand there once")
+        query = _validated(MessagesQuery, dict(request.query))
+        views = platform.messages(channel=query.channel, user=query.user)
+        return _json([asdict(view) for view in views])
+
+    async def _state(self, _request: web.Request) -> web.StreamResponse:
+        return _json(
+            {
+                "bot": BOT_HANDLE,
+                "people": PEOPLE,
+                "channels": (*CHANNELS, DM),
+                "platforms": [
+                    {
+                        "name": name,
+                        "connected": platform.connected(),
+                        "activity": _activity(platform),
+                    }
+                    for name, platform in self._platforms.items()
+                ],
+            }
+        )
+
+    async def _stream_changes(self, request: web.Request) -> web.StreamResponse:
+        try:
+            with self._changes.listen() as listener:
+                response = web.StreamResponse(
+                    headers={
+                        "Content-Type": "text/event-stream",
+                        "Cache-Control": "no-store",
+                        "X-Content-Type-Options": "nosniff",
+                    }
+                )
+                await response.prepare(request)
+                await _write(response, "retry: 1000\n\n")
+                while (changed := await listener.news(within_s=self._heartbeat_s)) is not None:
+                    events = "".join(
+                        f'event: change\ndata: {{"platform":"{name}"}}\n\n' for name in changed
+                    )
+                    await _write(response, events or ": heartbeat\n\n")
+                    await listener.pause(MIN_INTERVAL_S)
+                return response
+        except TooManyListeners:
+            return _error(503, "too many pages are open; close some")
+        except (ConnectionResetError, TimeoutError):
+            # The reader left, or takes nothing. Nobody is there to be told.
+            if request.transport is not None:
+                request.transport.abort()
+            return response
+
+    def _platform(self, request: web.Request) -> Platform:
+        name = request.match_info["platform"]
+        try:
+            return self._platforms[name]
+        except KeyError:
+            known = ", ".join(self._platforms)
+            raise web.HTTPNotFound(
+                reason=f"platform {_shown(name)} is unknown; allowed: {known}"
+            ) from None
+
+
+async def _write(response: web.StreamResponse, text: str) -> None:
+    async with asyncio.timeout(WRITE_TIMEOUT_S):
+        await response.write(text.encode())
+
+
+def _activity(platform: Platform) -> list[dict[str, str | None]]:
+    """Where the bot is shown to be doing something; `user` tells whose direct message it is."""
+    places = [(channel, None) for channel in CHANNELS] + [(DM, person) for person in PEOPLE]
+    shown = []
+    for channel, person in places:
+        text = platform.activity(channel=channel, user=person or PEOPLE[0])
+        if text:
+            shown.append({"channel": channel, "user": person, "text": text})
+    return shown
+
+
+def _refusal(request: web.Request, *, ours: str) -> web.Response | None:
+    """Why this request may not act on the sandbox, as an answer; None when it may.
+
+    `ours` is the server's own address as HOST:PORT.
+    """
+    names = (ours, f"localhost:{ours.rpartition(':')[2]}")
+    host = request.headers.get("Host", "")
+    if host.lower() not in names:
+        return _error(403, f"Host: {_shown(host)} is refused; allowed: {', '.join(names)}")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.lower() not in [f"http://{name}" for name in names]:
+        return _error(403, f"Origin: {_shown(origin)} is refused; allowed: http://{names[0]}")
+    if request.method == "POST" and request.content_type != "application/json":
+        sent = _shown(request.headers.get("Content-Type", ""))
+        return _error(415, f"Content-Type: {sent} is refused; allowed: application/json")
+    return None
+
+
+def _validated(model: type[_Model], data: bytes | dict[str, str]) -> _Model:
+    """`data` as a `model`; raises ControlError with one line that names the first thing wrong."""
+    try:
+        if isinstance(data, bytes):
+            return model.model_validate_json(data)
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    match first["type"]:
+        case "extra_forbidden":
+            line = f"{_shown(where)}: unknown key; allowed: {', '.join(model.model_fields)}"
+        case "missing":
+            line = f"{where}: missing"
+        case _:
+            line = f"{where or 'body'}: {first['msg']}"
+    raise ControlError(line)
+
+
+def _shown(value: str) -> str:
+    """A caller's value in an error line: quoted, on one line, not long."""
+    return repr(value if len(value) <= 60 else f"{value[:60]}…")
+
+
+def _json(
+    data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    fixed = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return web.json_response(data, status=status, headers=fixed | dict(headers or {}))
+
+
+def _error(status: int, line: str, *, headers: Mapping[str, str] | None = None) -> web.Response:
+    return _json({"error": line}, status=status, headers=headers)

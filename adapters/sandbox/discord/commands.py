@@ -1,0 +1,68 @@
+"""The application's commands as the bot registered them, per scope; nobody can use them here."""
+
+from collections import Counter
+from typing import Final
+
+from adapters.sandbox.discord.bodies import CommandForm
+from adapters.sandbox.discord.errors import ApiError, Refusal, invalid_field
+from adapters.sandbox.discord.forms import checked
+from adapters.sandbox.discord.ids import APPLICATION_ID, Snowflakes
+from adapters.sandbox.discord.model import Json
+
+MAX_BY_TYPE: Final = {1: 100, 2: 15, 3: 15}
+"""Commands a scope may hold: slash commands, user commands, message commands."""
+
+
+class Commands:
+    """The stored commands. A command keeps its id while its name and type stay."""
+
+    def __init__(self, snowflakes: Snowflakes) -> None:
+        self._snowflakes = snowflakes
+        self._by_scope: dict[int | None, list[Json]] = {}
+
+    def stored(self, scope: int | None) -> list[Json]:
+        """The commands of a guild, or with None the global ones."""
+        return self._by_scope.get(scope, [])
+
+    def replace(self, scope: int | None, given: list[object]) -> list[Json]:
+        """Make these the commands of the scope and give them back with their ids."""
+        forms = [checked(CommandForm, one) for one in given]
+        names = Counter((form.type, form.name) for form in forms)
+        if any(times > 1 for times in names.values()):
+            raise invalid_field(
+                "name",
+                "APPLICATION_COMMANDS_DUPLICATE_NAME",
+                "Application command names must be unique",
+            )
+        types = Counter(form.type for form in forms)
+        if any(count > MAX_BY_TYPE[kind] for kind, count in types.items()):
+            raise ApiError(Refusal.TOO_MANY_COMMANDS)
+        for form in forms:
+            if form.type == 1 and not form.description:
+                raise invalid_field("description", "BASE_TYPE_REQUIRED", "This field is required")
+        known = {(one["type"], one["name"]): one["id"] for one in self.stored(scope)}
+        raw = [one for one in given if isinstance(one, dict)]
+        self._by_scope[scope] = [
+            self._command(scope, form, one, known) for form, one in zip(forms, raw, strict=True)
+        ]
+        return self._by_scope[scope]
+
+    def _command(
+        self, scope: int | None, form: CommandForm, given: Json, known: dict[tuple[int, str], str]
+    ) -> Json:
+        number = known.get((form.type, form.name)) or str(self._snowflakes.mint())
+        command: Json = {
+            "default_member_permissions": None,
+            "nsfw": False,
+            "options": [],
+            **given,
+            "id": number,
+            "application_id": str(APPLICATION_ID),
+            "version": str(self._snowflakes.mint()),
+            "type": form.type,
+            "name": form.name,
+            "description": form.description,
+        }
+        if scope is not None:
+            command["guild_id"] = str(scope)
+        return command

@@ -1,0 +1,126 @@
+"""The nouns of a Discord guild as plain values; state changes replace them by new ones.
+
+Times are seconds of Unix time. Embeds and components are kept as the JSON that came in.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+Json = dict[str, Any]
+
+DEFAULT: Final = 0
+PINNED: Final = 6
+THREAD_CREATED: Final = 18
+REPLY: Final = 19
+THREAD_STARTER: Final = 21
+"""Message types."""
+
+SPOKEN: Final = frozenset({DEFAULT, REPLY})
+"""Message types that somebody wrote; all others are the platform's own notes."""
+
+ArchiveMinutes = Literal[60, 1440, 4320, 10080]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, or the bot."""
+
+    id: int
+    name: str
+    bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextChannel:
+    """A public text channel of the guild."""
+
+    id: int
+    name: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectChannel:
+    """The direct message channel between a person and the bot."""
+
+    id: int
+    recipient_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A public thread; made from a message, it has that message's id.
+
+    `sent` counts what was ever said in it, deleted messages included; `members` are user ids in
+    the order of joining, each with its time.
+    """
+
+    id: int
+    parent_id: int
+    owner_id: int
+    name: str
+    created_at: float
+    auto_archive_minutes: ArchiveMinutes
+    archived: bool
+    locked: bool
+    archived_changed_at: float
+    slowmode_s: int
+    sent: int
+    members: tuple[tuple[int, float], ...]
+
+
+Channel = TextChannel | DirectChannel | Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file under a message, bytes included."""
+
+    id: int
+    filename: str
+    content_type: str
+    description: str | None
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a message points to: a message, or a channel alone (a new thread)."""
+
+    channel_id: int
+    message_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """One user's emoji under a message; with `burst`, a super reaction, which counts apart."""
+
+    emoji: str
+    user_id: int
+    burst: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. `pinged` are the users who were notified when it was sent."""
+
+    id: int
+    channel_id: int
+    author_id: int
+    content: str
+    created_at: float
+    type: int = DEFAULT
+    nonce: str | int | None = None
+    reference: Reference | None = None
+    attachments: tuple[Attachment, ...] = ()
+    embeds: tuple[Json, ...] = ()
+    components: tuple[Json, ...] = ()
+    flags: int = 0
+    tts: bool = False
+    edited_at: float | None = None
+    mentions: tuple[int, ...] = ()
+    mention_roles: tuple[int, ...] = ()
+    mention_everyone: bool = False
+    pinged: frozenset[int] = frozenset()
+    pinned_at: float | None = None
+    reactions: tuple[Reaction, ...] = ()

@@ -1,0 +1,97 @@
+"""What people do and see: their text with handles on one side, the platform's on the other.
+
+A person types `@candor` and the platform stores the bot's mention, as Discord's own client does;
+what is shown to people has handles again.
+"""
+
+import re
+from typing import Final
+
+from adapters.sandbox.discord.ids import (
+    BOT_ROLE_ID,
+    BOT_USER_ID,
+    CHANNEL_IDS,
+    PEOPLE_IDS,
+    PEOPLE_ROLE_ID,
+)
+from adapters.sandbox.discord.model import Message, Thread
+from adapters.sandbox.discord.state import State
+from adapters.sandbox.platform import (
+    BOT_HANDLE,
+    ControlError,
+    MessageView,
+    ReactionView,
+)
+
+HANDLES: Final[dict[str, int]] = {BOT_HANDLE: BOT_USER_ID, **PEOPLE_IDS}
+_NAMES: Final[dict[int, str]] = {
+    **{number: handle for handle, number in HANDLES.items()},
+    BOT_ROLE_ID: BOT_HANDLE,
+    PEOPLE_ROLE_ID: "people",
+}
+_TYPED: Final = re.compile(r"(?<![\w@])@(" + "|".join(HANDLES) + r")(?!\w)")
+_STORED: Final = re.compile(r"<@[!&]?(\d{1,20})>")
+THREAD_NAME_LENGTH: Final = 40
+
+
+def to_wire(text: str) -> str:
+    """What a person typed, with mentions in the platform's form."""
+    return _TYPED.sub(lambda match: f"<@{HANDLES[match[1]]}>", text)
+
+
+def to_people(content: str) -> str:
+    """A message's content, with mentions as handles; unknown ones stay as they are."""
+    return _STORED.sub(
+        lambda match: f"@{_NAMES[int(match[1])]}" if int(match[1]) in _NAMES else match[0], content
+    )
+
+
+def person_id(handle: str) -> int:
+    """A person's user id; raises ControlError for anybody else, the bot included."""
+    try:
+        return PEOPLE_IDS[handle]
+    except KeyError:
+        raise ControlError(f"no such person: {handle!r}") from None
+
+
+def guild_channel_id(name: str) -> int:
+    """A guild channel's id; raises ControlError."""
+    try:
+        return CHANNEL_IDS[name]
+    except KeyError:
+        raise ControlError(f"no such channel: {name!r}") from None
+
+
+def message_id(text: str) -> int:
+    """A message id as people hand it in; raises ControlError."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 20):
+        raise ControlError(f"no such message: {text[:40]!r}")
+    return int(text)
+
+
+def thread_name(source: Message) -> str:
+    """How the client names a thread that a person starts: by the message it hangs under."""
+    text = " ".join(to_people(source.content).split())
+    return text[:THREAD_NAME_LENGTH] or "New Thread"
+
+
+def view(state: State, message: Message) -> MessageView:
+    """The message as people see it."""
+    author = state.users[message.author_id]
+    by_emoji: dict[str, list[str]] = {}
+    for reaction in message.reactions:
+        givers = by_emoji.setdefault(reaction.emoji, [])
+        if (handle := _NAMES[reaction.user_id]) not in givers:
+            givers.append(handle)
+    channel = state.channel(message.channel_id)
+    answered = message.reference.message_id if message.reference else None
+    return MessageView(
+        id=str(message.id),
+        user=_NAMES[author.id],
+        bot=author.bot,
+        text=to_people(message.content),
+        thread=str(channel.id) if isinstance(channel, Thread) else None,
+        reply_to=None if answered is None else str(answered),
+        edited=message.edited_at is not None,
+        reactions=tuple(ReactionView(emoji, tuple(givers)) for emoji, givers in by_emoji.items()),
+    )

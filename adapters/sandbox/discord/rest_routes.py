@@ -1,0 +1,47 @@
+"""All routes of the REST API in one application."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from adapters.sandbox.discord.account import Account
+from adapters.sandbox.discord.commands import Commands
+from adapters.sandbox.discord.limits import Buckets, Limits
+from adapters.sandbox.discord.payload import Payloads
+from adapters.sandbox.discord.rest import Rest
+from adapters.sandbox.discord.rest_account import AccountRoutes
+from adapters.sandbox.discord.rest_messages import MessageRoutes
+from adapters.sandbox.discord.rest_reactions import ReactionRoutes
+from adapters.sandbox.discord.rest_threads import ThreadRoutes
+from adapters.sandbox.discord.state import State
+
+
+def rest_application(
+    *,
+    state: State,
+    payloads: Payloads,
+    account: Account,
+    buckets: Buckets,
+    limits: Limits,
+    gateway_url: Callable[[], str],
+) -> web.Application:
+    """The API, to be mounted at `rest.PREFIX`."""
+    messages = MessageRoutes(
+        state=state, payloads=payloads, account=account, buckets=buckets, limits=limits
+    )
+    own = AccountRoutes(
+        state=state,
+        payloads=payloads,
+        account=account,
+        commands=Commands(state.snowflakes),
+        buckets=buckets,
+        limits=limits,
+        gateway_url=gateway_url,
+    )
+    routes = [
+        *own.routes(),
+        *messages.routes(),
+        *ReactionRoutes(state=state, messages=messages).routes(),
+        *ThreadRoutes(state=state, payloads=payloads, messages=messages).routes(),
+    ]
+    return Rest(account=account, buckets=buckets, limits=limits, routes=routes).application

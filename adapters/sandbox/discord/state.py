@@ -1,0 +1,172 @@
+"""The world's tables: users, channels, messages, who is typing, nonces of late.
+
+The tables are changed here and by the transitions in `messages`, `reactions` and `threads`, and
+each change is told to `emit` in the order of happening. Nothing here knows of HTTP.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from adapters.sandbox.discord.changes import Change, TypingStarted
+from adapters.sandbox.discord.errors import ApiError, Refusal
+from adapters.sandbox.discord.flags import ALL_PERMISSIONS, Permission
+from adapters.sandbox.discord.ids import (
+    BOT_ROLE_ID,
+    BOT_USER_ID,
+    CHANNEL_IDS,
+    PEOPLE_IDS,
+    PEOPLE_ROLE_ID,
+    Snowflakes,
+)
+from adapters.sandbox.discord.model import (
+    Channel,
+    DirectChannel,
+    Message,
+    TextChannel,
+    Thread,
+    User,
+)
+from adapters.sandbox.platform import BOT_HANDLE
+
+TYPING_S: Final = 10.0
+"""How long a typing notice lives (Discord: Trigger Typing Indicator)."""
+
+ROLE_MEMBERS: Final[dict[int, frozenset[int]]] = {
+    BOT_ROLE_ID: frozenset({BOT_USER_ID}),
+    PEOPLE_ROLE_ID: frozenset(PEOPLE_IDS.values()),
+}
+"""Who holds which role. The bot's own is the one that its installation made."""
+
+
+class State:
+    """All that exists, and its look-ups; those that raise, raise ApiError."""
+
+    def __init__(
+        self,
+        *,
+        emit: Callable[[Change], None],
+        clock: Callable[[], float],
+        permissions: Permission,
+        nonce_window_s: float,
+    ) -> None:
+        self.emit = emit
+        self.clock = clock
+        self.permissions = permissions
+        self.snowflakes = Snowflakes(clock)
+        self.users: dict[int, User] = {
+            BOT_USER_ID: User(BOT_USER_ID, BOT_HANDLE, bot=True),
+            **{number: User(number, handle) for handle, number in PEOPLE_IDS.items()},
+        }
+        self.channels: dict[int, Channel] = {
+            number: TextChannel(number, name, position)
+            for position, (name, number) in enumerate(CHANNEL_IDS.items())
+        }
+        self._messages: dict[int, dict[int, Message]] = {}
+        self._typing: dict[tuple[int, int], float] = {}
+        self._nonces: dict[tuple[int, str], tuple[float, int, int]] = {}
+        self._nonce_window_s = nonce_window_s
+
+    def channel(self, channel_id: int) -> Channel:
+        """The channel, direct channel or thread of that id; raises 10003."""
+        channel = self.channels.get(channel_id)
+        if channel is None:
+            raise ApiError(Refusal.UNKNOWN_CHANNEL)
+        return channel
+
+    def thread(self, thread_id: int) -> Thread | None:
+        """The thread of that id, if there is one."""
+        channel = self.channels.get(thread_id)
+        return channel if isinstance(channel, Thread) else None
+
+    def threads_of(self, channel_id: int) -> Iterator[Thread]:
+        """The threads under a text channel, oldest first."""
+        for channel in list(self.channels.values()):
+            if isinstance(channel, Thread) and channel.parent_id == channel_id:
+                yield channel
+
+    def message(self, channel_id: int, message_id: int) -> Message:
+        """A message of this very channel; raises 10008."""
+        message = self.find_message(channel_id, message_id)
+        if message is None:
+            raise ApiError(Refusal.UNKNOWN_MESSAGE)
+        return message
+
+    def find_message(self, channel_id: int, message_id: int) -> Message | None:
+        """A message of this very channel, if it exists (still)."""
+        return self._messages.get(channel_id, {}).get(message_id)
+
+    def history(self, channel_id: int) -> list[Message]:
+        """All messages of the channel itself, oldest first."""
+        return list(self._messages.get(channel_id, {}).values())
+
+    def put_message(self, message: Message) -> None:
+        """Store a message, new or changed. Ids grow, so the table stays in order."""
+        self._messages.setdefault(message.channel_id, {})[message.id] = message
+
+    def drop_message(self, message: Message) -> None:
+        """Forget a message."""
+        self._messages[message.channel_id].pop(message.id)
+
+    def direct_channel(self, user_id: int) -> DirectChannel | None:
+        """The person's direct channel with the bot, if it was ever opened."""
+        for channel in self.channels.values():
+            if isinstance(channel, DirectChannel) and channel.recipient_id == user_id:
+                return channel
+        return None
+
+    def open_direct_channel(self, user_id: int) -> DirectChannel:
+        """The person's direct channel with the bot, made when it does not exist yet.
+
+        Nobody is told: since API version 8 bots get no CHANNEL_CREATE for direct messages, they
+        meet the channel with its first message.
+        """
+        user = self.users.get(user_id)
+        if user is None:
+            raise ApiError(Refusal.UNKNOWN_USER)
+        if user.bot:
+            raise ApiError(Refusal.INVALID_RECIPIENT)
+        channel = self.direct_channel(user_id)
+        if channel is None:
+            channel = DirectChannel(self.snowflakes.mint(), user_id)
+            self.channels[channel.id] = channel
+        return channel
+
+    def allows(self, user_id: int, channel: Channel, permission: Permission) -> bool:
+        """Whether the user may do that there; people may do everything but moderate."""
+        if isinstance(channel, DirectChannel):
+            return not permission & (Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS)
+        if user_id == BOT_USER_ID:
+            return permission & self.permissions == permission
+        moderating = Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS
+        return permission & ALL_PERMISSIONS & ~moderating == permission
+
+    def start_typing(self, channel: Channel, user_id: int) -> None:
+        """Show the user as typing for ten seconds or until they post."""
+        now = self.clock()
+        self._typing[channel.id, user_id] = now + TYPING_S
+        self.emit(TypingStarted(channel, user_id, now))
+
+    def stop_typing(self, channel_id: int, user_id: int) -> None:
+        """A message takes its author's typing notice away."""
+        self._typing.pop((channel_id, user_id), None)
+
+    def is_typing(self, channel_id: int, user_id: int) -> bool:
+        """Whether the user is shown as typing in that channel now."""
+        return self._typing.get((channel_id, user_id), 0.0) > self.clock()
+
+    def message_of_nonce(self, author_id: int, nonce: str | int) -> Message | None:
+        """The message that the author sent with this nonce within the window, if it exists."""
+        oldest = self.clock() - self._nonce_window_s
+        for key, (at, _, _) in list(self._nonces.items()):
+            if at >= oldest:
+                break  # in order of time, so all that follow are younger
+            del self._nonces[key]
+        known = self._nonces.get((author_id, str(nonce)))
+        return None if known is None else self.find_message(known[1], known[2])
+
+    def remember_nonce(self, message: Message) -> None:
+        """Let a later message with the same nonce be recognised."""
+        if message.nonce is not None:
+            key = (message.author_id, str(message.nonce))
+            self._nonces.pop(key, None)
+            self._nonces[key] = (self.clock(), message.channel_id, message.id)

@@ -1,0 +1,58 @@
+"""How a person names and sees things: handles and channel names in, message views out."""
+
+from adapters.sandbox.platform import ControlError, MessageView, ReactionView
+from adapters.sandbox.slack import blocks
+from adapters.sandbox.slack.directory import CHANNEL_IDS, HANDLES, IM_IDS, USER_IDS
+from adapters.sandbox.slack.emoji import shown_as
+from adapters.sandbox.slack.messages import Message
+from adapters.sandbox.slack.text import shown
+from adapters.sandbox.slack.workspace import Room, Workspace
+
+
+def check_person(user: str) -> None:
+    """Raise ControlError unless `user` is the handle of a person."""
+    if user not in USER_IDS:
+        raise ControlError(f"there is no person {user!r}")
+
+
+def room_of(workspace: Workspace, channel: str, user: str) -> Room:
+    """The room that `user` means by `channel`: a public channel's name, or `dm`."""
+    check_person(user)
+    id_ = IM_IDS[user] if channel == "dm" else CHANNEL_IDS.get(channel)
+    room = workspace.room(id_) if id_ else None
+    if room is None:
+        raise ControlError(f"there is no channel {channel!r}")
+    return room
+
+
+def message_in(room: Room, ts: str) -> Message:
+    """The message with a ts; raises ControlError."""
+    message = room.messages.get(ts)
+    if message is None:
+        raise ControlError(f"there is no message {ts!r} in that channel")
+    return message
+
+
+def view(message: Message) -> MessageView:
+    """A message as a person sees it."""
+    if message.by_bot and message.blocks:
+        text = blocks.readable(message.blocks)
+    else:
+        text = shown(message.text)
+    lines = [text, *(f"📎 {file['title']}" for file in message.files)]
+    return MessageView(
+        id=message.ts,
+        user=HANDLES.get(message.user, "slackbot"),
+        bot=message.by_bot,
+        text="\n".join(line for line in lines if line),
+        thread=message.thread_ts,
+        reply_to=None,
+        edited=message.edited_ts is not None,
+        reactions=tuple(
+            ReactionView(
+                emoji=shown_as(one.name),
+                users=tuple(HANDLES[user] for user in one.users),
+            )
+            for one in message.reactions
+        ),
+    )

@@ -1,0 +1,73 @@
+"""Rate limits of the Web API: calls per window, by method, and by channel for posts."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_TIER_CALLS = {1: 1, 2: 20, 3: 50, 4: 100}
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `calls` within any `window_s` seconds."""
+
+    calls: int
+    window_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.calls < 1 or self.window_s <= 0:
+            raise ValueError("a rate limit needs at least one call and a window above zero")
+
+
+def _tier(number: int) -> RateLimit:
+    return RateLimit(calls=_TIER_CALLS[number])
+
+
+# Slack's documented tiers (their lower bounds), for a world that should limit as Slack does.
+DOCUMENTED_LIMITS: Mapping[str, RateLimit] = {
+    "apps.connections.open": _tier(3),
+    "assistant.threads.setSuggestedPrompts": _tier(4),
+    "assistant.threads.setTitle": _tier(4),
+    "chat.appendStream": _tier(4),
+    "chat.delete": _tier(3),
+    "chat.postEphemeral": _tier(4),
+    "chat.postMessage": RateLimit(calls=5, window_s=5.0),
+    "chat.startStream": _tier(2),
+    "chat.stopStream": _tier(2),
+    "chat.update": _tier(3),
+    "conversations.history": _tier(3),
+    "conversations.replies": _tier(3),
+    "reactions.add": _tier(3),
+    "reactions.get": _tier(3),
+    "reactions.remove": _tier(2),
+    "users.info": _tier(4),
+    "views.publish": _tier(4),
+}
+
+
+class RateLimiter:
+    """Counts calls in sliding windows. A method without a limit is never refused."""
+
+    def __init__(self, limits: Mapping[str, RateLimit]) -> None:
+        self._limits = limits
+        self._calls: dict[tuple[str, str], deque[float]] = {}
+
+    def retry_after(self, method: str, channel: str, now: float) -> int | None:
+        """Count a call at `now`; the seconds to wait when it is one too many, else None.
+
+        A refused call is not counted. `channel` matters to `chat.postMessage` alone: its limit is
+        for each channel.
+        """
+        limit = self._limits.get(method)
+        if limit is None:
+            return None
+        calls = self._calls.setdefault(
+            (method, channel if method == "chat.postMessage" else ""), deque()
+        )
+        while calls and calls[0] <= now - limit.window_s:
+            calls.popleft()
+        if len(calls) >= limit.calls:
+            return max(1, math.ceil(calls[0] + limit.window_s - now))
+        calls.append(now)
+        return None

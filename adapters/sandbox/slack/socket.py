@@ -1,0 +1,213 @@
+"""Socket Mode: single-use URLs, connections, one envelope to one connection, acknowledgements.
+
+While nobody is connected, sending waits; it does not count as an attempt. Interactive payloads do
+not exist here, so everything that goes out may be repeated.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode
+
+from aiohttp import WSMsgType, web
+
+from adapters.sandbox.slack.delivery import Attempt, Outcome
+from adapters.sandbox.slack.directory import APP_ID
+from adapters.sandbox.slack.messages import Json
+from adapters.sandbox.slack.settings import Knobs
+
+DisconnectReason = Literal["warning", "refresh_requested"]
+
+_MAX_TICKETS = 100
+_MAX_FRAME_BYTES = 1024 * 1024
+_HEARTBEAT_S = 30.0
+# Closing waits this long for the other side to say goodbye.
+_CLOSE_TIMEOUT_S = 2.0
+_HOST = "applink-sandbox"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One WebSocket of the app; a leaving one was asked to reconnect and gets nothing more."""
+
+    ws: web.WebSocketResponse
+    is_leaving: bool = False
+
+
+class SocketMode:
+    """The server's side of Socket Mode; a Transport. `changed` is told who comes and goes."""
+
+    name: Literal["socket", "http"] = "socket"
+
+    def __init__(
+        self, knobs: Knobs, base_url: Callable[[], str], changed: Callable[[], None]
+    ) -> None:
+        self._knobs = knobs
+        self._base_url = base_url
+        self._changed = changed
+        self._tickets: dict[str, float] = {}
+        self._connections: list[Connection] = []
+        self._available = asyncio.Event()
+        self._next = 0
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._closers: set[asyncio.Task[None]] = set()
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the route to an application."""
+        app.router.add_get("/slack/socket", self._serve)
+
+    @property
+    def num_connections(self) -> int:
+        """Connections that an event could go to."""
+        return len([one for one in self._connections if not one.is_leaving])
+
+    def open_url(self) -> str:
+        """A URL for one connection, good for a short while."""
+        while len(self._tickets) >= _MAX_TICKETS:
+            del self._tickets[next(iter(self._tickets))]
+        ticket = secrets.token_urlsafe(24)
+        self._tickets[ticket] = self._knobs.clock() + self._knobs.ticket_lifetime
+        base = self._base_url().replace("http://", "ws://", 1)
+        return f"{base}/slack/socket?{urlencode({'ticket': ticket, 'app_id': APP_ID})}"
+
+    def _redeem(self, offered: str) -> bool:
+        for ticket, expires_at in self._tickets.items():
+            if hmac.compare_digest(ticket.encode(), offered.encode("utf-8", "surrogatepass")):
+                del self._tickets[ticket]
+                return expires_at > self._knobs.clock()
+        return False
+
+    # Connections
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if not self._redeem(request.query.get("ticket", "")):
+            raise web.HTTPForbidden(text="the ticket is not valid")
+        ws = web.WebSocketResponse(
+            heartbeat=_HEARTBEAT_S, timeout=_CLOSE_TIMEOUT_S, max_msg_size=_MAX_FRAME_BYTES
+        )
+        await ws.prepare(request)
+        if len(self._connections) >= self._knobs.max_connections:
+            await ws.send_json(_disconnect("too_many_websockets"))
+            await ws.close()
+            return ws
+        connection = Connection(ws)
+        self._connections.append(connection)
+        try:
+            await ws.send_json(self._hello())
+            self._connections_changed()
+            async for message in ws:
+                if message.type is WSMsgType.TEXT:
+                    self._acknowledge(message.data)
+        finally:
+            self._connections.remove(connection)
+            self._connections_changed()
+        return ws
+
+    def _hello(self) -> Json:
+        return {
+            "type": "hello",
+            "num_connections": len(self._connections),
+            "debug_info": {
+                "host": _HOST,
+                "build_number": 1,
+                "approximate_connection_time": 18_060,
+            },
+            "connection_info": {"app_id": APP_ID},
+        }
+
+    def _connections_changed(self) -> None:
+        if self.num_connections:
+            self._available.set()
+        else:
+            self._available.clear()
+        self._changed()
+
+    async def disconnect_all(self, reason: DisconnectReason) -> None:
+        """Ask every connection to reconnect, and close it when it has not gone by itself."""
+        for connection in [one for one in self._connections if not one.is_leaving]:
+            connection.is_leaving = True
+            self._connections_changed()
+            closer = asyncio.get_running_loop().create_task(self._dismiss(connection, reason))
+            self._closers.add(closer)
+            closer.add_done_callback(self._closers.discard)
+
+    async def _dismiss(self, connection: Connection, reason: DisconnectReason) -> None:
+        try:
+            await connection.ws.send_json(_disconnect(reason))
+        except ConnectionError:
+            return
+        await asyncio.sleep(self._knobs.disconnect_lead)
+        await connection.ws.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for closer in list(self._closers):
+            closer.cancel()
+        await asyncio.gather(*self._closers, return_exceptions=True)
+        self._tickets.clear()
+        await asyncio.gather(*(one.ws.close(code=1001) for one in list(self._connections)))
+
+    # Events
+
+    async def send(self, attempt: Attempt) -> Outcome:
+        """Send an event to the next connection in turn and wait for its acknowledgement."""
+        envelope_id = str(uuid.uuid4())
+        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[envelope_id] = acknowledged
+        frame = json.dumps(
+            {
+                "envelope_id": envelope_id,
+                "type": "events_api",
+                "payload": attempt.body,
+                "accepts_response_payload": False,
+                "retry_attempt": attempt.number,
+                "retry_reason": attempt.reason or "",
+            }
+        )
+        try:
+            while True:
+                await self._available.wait()
+                connection = self._pick()
+                try:
+                    async with asyncio.timeout(self._knobs.scaled_ack_timeout):
+                        await connection.ws.send_str(frame)
+                        await acknowledged
+                except ConnectionError:
+                    # It broke before the event was out: no attempt was made.
+                    connection.is_leaving = True
+                    self._connections_changed()
+                    continue
+                except TimeoutError:
+                    return Outcome("timeout")
+                return Outcome()
+        finally:
+            del self._waiting[envelope_id]
+
+    def _pick(self) -> Connection:
+        """The next connection in turn."""
+        usable = [one for one in self._connections if not one.is_leaving]
+        self._next += 1
+        return usable[self._next % len(usable)]
+
+    def _acknowledge(self, text: str) -> None:
+        try:
+            frame = json.loads(text)
+        except ValueError:
+            _log.warning("slack sandbox: a frame that is not JSON came over Socket Mode")
+            return
+        envelope_id = frame.get("envelope_id") if isinstance(frame, dict) else None
+        waiting = self._waiting.get(envelope_id) if isinstance(envelope_id, str) else None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+
+def _disconnect(reason: str) -> Json:
+    return {"type": "disconnect", "reason": reason, "debug_info": {"host": _HOST}}

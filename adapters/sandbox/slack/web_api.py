@@ -1,0 +1,171 @@
+"""The Web API over HTTP: arguments in every form, the token, the limits, the answer.
+
+Route `/slack/api/{method}`, GET and POST. Every answer leaves through `_answer`, and every call is
+kept in `WebApi.calls`. Arguments are never logged: they hold what people said.
+"""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from adapters.sandbox.slack.calls import Call
+from adapters.sandbox.slack.directory import ALL_CHANNELS
+from adapters.sandbox.slack.errors import RateLimited, SlackError
+from adapters.sandbox.slack.host import Host
+from adapters.sandbox.slack.messages import Json
+from adapters.sandbox.slack.methods import METHODS, Method
+from adapters.sandbox.slack.rates import RateLimiter
+from adapters.sandbox.slack.tokens import Caller, Tokens
+
+MAX_RECORDED_CALLS = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A call as it was made and answered.
+
+    `form` is how the arguments came ("json", "form", "query"), `arguments` are without the token,
+    `token` is whose it was ("bot", "app", "none" for no valid one), `error` is None when it went
+    well, `at` is on the world's clock.
+    """
+
+    method: str
+    http_method: str
+    form: str
+    arguments: Mapping[str, Any]
+    token: str
+    at: float
+    status: int
+    error: str | None
+    answer: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What is known so far of a call that is being answered."""
+
+    request: web.Request
+    method: str
+    form: str = "query"
+    caller: Caller | None = None
+    credentials: str = ""
+    arguments: dict[str, Any] | None = None
+
+
+class WebApi:
+    """Answers calls of METHODS against a host."""
+
+    def __init__(self, host: Host, tokens: Tokens) -> None:
+        self._host = host
+        self._tokens = tokens
+        self._limiter = RateLimiter(host.knobs.rate_limits)
+        self.calls: deque[ApiCall] = deque(maxlen=MAX_RECORDED_CALLS)
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes to an application."""
+        app.router.add_route("GET", "/slack/api/{method}", self._handle)
+        app.router.add_route("POST", "/slack/api/{method}", self._handle)
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        attempt = _Attempt(request, request.match_info["method"])
+        try:
+            await self._read_arguments(attempt)
+            return self._answer(attempt, {"ok": True, **self._run(attempt)})
+        except RateLimited as error:
+            headers = {"Retry-After": str(error.retry_after_s)}
+            return self._answer(attempt, error.body(), status=429, headers=headers)
+        except SlackError as error:
+            return self._answer(attempt, error.body())
+        except web.HTTPException:
+            raise
+        except Exception:  # noqa: BLE001 - the border: a defect answers as Slack's own would
+            _log.exception("slack sandbox: %s failed", attempt.method)
+            return self._answer(attempt, {"ok": False, "error": "internal_error"}, status=500)
+
+    async def _read_arguments(self, attempt: _Attempt) -> None:
+        """Merge the query and the body; the body wins, and the token is taken out of both."""
+        request = attempt.request
+        arguments: dict[str, Any] = dict(request.query)
+        # Sorted out before the body can be refused, so that a refusal knows its caller.
+        attempt.arguments = arguments
+        attempt.credentials = request.headers.get("Authorization", "")
+        if request.content_type == "application/json":
+            attempt.form = "json"
+            arguments |= _json_object(await request.read())
+        elif request.method == "POST" and request.can_read_body:
+            attempt.form = "form"
+            posted = await request.post()
+            arguments |= {name: value for name, value in posted.items() if isinstance(value, str)}
+        token = arguments.pop("token", None)
+        if not attempt.credentials and isinstance(token, str):
+            attempt.credentials = token
+
+    def _run(self, attempt: _Attempt) -> Json:
+        method = METHODS.get(attempt.method)
+        if method is None:
+            raise SlackError("unknown_method")
+        attempt.caller = self._authorize(method, attempt.credentials)
+        call = Call(attempt.method, attempt.arguments or {}, attempt.caller.scopes)
+        channel = call.arguments.get("channel")
+        retry_after_s = self._limiter.retry_after(
+            attempt.method,
+            channel if isinstance(channel, str) and channel in ALL_CHANNELS else "",
+            self._host.workspace.clock(),
+        )
+        if retry_after_s is not None:
+            raise RateLimited(retry_after_s)
+        return method.run(self._host, call)
+
+    def _authorize(self, method: Method, credentials: str) -> Caller:
+        if not credentials:
+            raise SlackError("not_authed")
+        caller = self._tokens.caller(credentials)
+        if caller is None:
+            raise SlackError("invalid_auth")
+        if method.caller not in ("any", caller.kind):
+            raise SlackError("not_allowed_token_type")
+        return caller
+
+    def _answer(
+        self,
+        attempt: _Attempt,
+        body: Json,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        """Record the call and make its response: the one place where an answer goes out."""
+        self.calls.append(
+            ApiCall(
+                method=attempt.method,
+                http_method=attempt.request.method,
+                form=attempt.form,
+                arguments=attempt.arguments or {},
+                token=attempt.caller.kind if attempt.caller else "none",
+                at=self._host.workspace.clock(),
+                status=status,
+                error=body.get("error"),
+                answer=body,
+            )
+        )
+        response = web.json_response(body, status=status, headers=headers)
+        if attempt.caller is not None:
+            response.headers["x-oauth-scopes"] = ",".join(sorted(attempt.caller.scopes))
+        return response
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body or b"{}")
+    except ValueError as cause:
+        raise SlackError("invalid_json") from cause
+    if not isinstance(value, dict):
+        raise SlackError("json_not_object")
+    return value

@@ -1,0 +1,272 @@
+"""`SlackWorld`: the loopback Slack as one piece, and what a person can do in it.
+
+Owns the parts and their lifetimes: the workspace, the Web API, Socket Mode or signed HTTP, the
+files. The bot on the other side is an unmodified Slack app; it is given `{base_url}/slack/api/`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from aiohttp import web
+
+from adapters.sandbox.platform import ControlError, MessageView
+from adapters.sandbox.slack import payload
+from adapters.sandbox.slack.chat import MAX_POST_CHARS
+from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, new_event_id
+from adapters.sandbox.slack.directory import CHANNEL_IDS, USER_IDS
+from adapters.sandbox.slack.emoji import name_of
+from adapters.sandbox.slack.errors import SlackError
+from adapters.sandbox.slack.file_store import FileStore
+from adapters.sandbox.slack.files import FileRoutes
+from adapters.sandbox.slack.host import Host
+from adapters.sandbox.slack.http_events import HttpEvents
+from adapters.sandbox.slack.messages import Json
+from adapters.sandbox.slack.person import check_person, message_in, room_of, view
+from adapters.sandbox.slack.reactions import check_room_for
+from adapters.sandbox.slack.settings import Knobs
+from adapters.sandbox.slack.socket import DisconnectReason, SocketMode
+from adapters.sandbox.slack.tokens import Tokens
+from adapters.sandbox.slack.web_api import ApiCall, WebApi
+from adapters.sandbox.slack.workspace import Workspace
+
+# Which scope an event needs, beside the subscription.
+_EVENT_SCOPES = {
+    "app_context_changed": "assistant:write",
+    "app_mention": "app_mentions:read",
+    "message.channels": "channels:history",
+    "message.im": "im:history",
+    "reaction_added": "reactions:read",
+    "reaction_removed": "reactions:read",
+}
+
+
+class SlackWorld:
+    """A loopback Slack with one team, implementing the sandbox's `Platform`.
+
+    With `events_url` events are signed and POSTed there (HTTP mode), without it they go over
+    Socket Mode. Raises ValueError for tokens of the wrong form, an empty signing secret or a URL
+    that is not on loopback.
+    """
+
+    name: Literal["discord", "slack"] = "slack"
+
+    def __init__(
+        self,
+        *,
+        bot_token: str,
+        app_token: str,
+        signing_secret: str,
+        events_url: str | None = None,
+        knobs: Knobs | None = None,
+    ) -> None:
+        if not signing_secret:
+            raise ValueError("the signing secret must not be empty")
+        self.knobs = knobs or Knobs()
+        self._subscribers: list[Callable[[], None]] = []
+        self._base_url: Callable[[], str] | None = None
+        self._is_running = False
+        self._expiry: asyncio.TimerHandle | None = None
+        tokens = Tokens(bot_token=bot_token, app_token=app_token, scopes=self.knobs.scopes)
+        self.workspace = Workspace(
+            clock=self.knobs.clock, emit=self._emit, changed=self._workspace_changed
+        )
+        self._sockets = SocketMode(self.knobs, self._base, self._notify)
+        self._http = HttpEvents(signing_secret, self.knobs, self._notify)
+        self._deliveries = Deliveries(
+            self._sockets,
+            delays=self.knobs.scaled_redelivery_delays,
+            limit=self.knobs.max_pending_events,
+        )
+        store = FileStore()
+        host = Host(
+            workspace=self.workspace,
+            knobs=self.knobs,
+            files=store,
+            base_url=self._base,
+            open_socket_url=self._sockets.open_url,
+        )
+        self._web_api = WebApi(host, tokens)
+        self._files = FileRoutes(store, tokens)
+        self.set_events_url(events_url)
+
+    # Life
+
+    def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
+        """Add the routes under `/slack/`; the world lives and ends with the application."""
+        self._base_url = base_url
+        self._web_api.add_to(app)
+        self._sockets.add_to(app)
+        self._files.add_to(app)
+        app.on_startup.append(self._start)
+        app.on_shutdown.append(self._shut_down)
+
+    async def _start(self, app: web.Application) -> None:
+        self._is_running = True
+        self._http.start()
+
+    async def _shut_down(self, app: web.Application) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection and end every task. Closing twice is fine."""
+        self._is_running = False
+        if self._expiry is not None:
+            self._expiry.cancel()
+        await self._deliveries.close()
+        await self._http.close()
+        await self._sockets.close()
+
+    def set_events_url(self, url: str | None) -> None:
+        """Send events to `url` from now on, or over Socket Mode for None.
+
+        Events that already wait for a socket stay with Socket Mode.
+        """
+        self._http.set_url(url)
+        self._deliveries.transport = self._sockets if url is None else self._http
+        if self._is_running:
+            self._http.start()
+
+    async def verify_events_url(self) -> bool:
+        """Whether the events URL passes Slack's handshake now."""
+        return await self._http.verify()
+
+    async def disconnect(self, reason: DisconnectReason = "refresh_requested") -> None:
+        """Ask every Socket Mode connection to reconnect, as Slack does now and then."""
+        await self._sockets.disconnect_all(reason)
+
+    # What happened, for assertions
+
+    @property
+    def calls(self) -> deque[ApiCall]:
+        """The Web API calls, oldest first, up to a bound."""
+        return self._web_api.calls
+
+    def calls_to(self, method: str) -> list[ApiCall]:
+        """The recorded calls of one Web API method."""
+        return [call for call in self.calls if call.method == method]
+
+    @property
+    def deliveries(self) -> deque[LoggedDelivery]:
+        """The attempts to deliver events that came to an end, oldest first, up to a bound."""
+        return self._deliveries.log
+
+    @property
+    def pending_events(self) -> int:
+        """Events that are neither acknowledged nor given up."""
+        return self._deliveries.pending
+
+    # The person's side
+
+    def subscribe(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_change` after each visible change; returns what ends the subscription."""
+        self._subscribers.append(on_change)
+
+        def unsubscribe() -> None:
+            if on_change in self._subscribers:
+                self._subscribers.remove(on_change)
+
+        return unsubscribe
+
+    async def post(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        thread: str | None = None,
+        reply_to: str | None = None,
+    ) -> str:
+        """Post as a person and return the ts.
+
+        `thread` may be a message or a reply under it. Raises ControlError for what is unknown,
+        for `reply_to` (Slack has threads instead) and for a text that Slack would not send.
+        """
+        room = room_of(self.workspace, channel, user)
+        if reply_to is not None:
+            raise ControlError("Slack has no replies to a message; answer in its thread instead")
+        if not text.strip():
+            raise ControlError("the text is empty")
+        if len(text) > MAX_POST_CHARS:
+            raise ControlError(f"the text is longer than {MAX_POST_CHARS} characters")
+        parent = None
+        if thread is not None:
+            message = message_in(room, thread)
+            parent = message.thread_ts or message.ts
+        posted = self.workspace.post_as_person(room.channel.id, USER_IDS[user], text, parent)
+        return posted.ts
+
+    async def react(
+        self, *, channel: str, message: str, user: str, emoji: str, present: bool
+    ) -> None:
+        """Add or remove a person's reaction; a repeat is no event. Raises ControlError."""
+        found = message_in(room_of(self.workspace, channel, user), message)
+        name = name_of(emoji)
+        if name is None:
+            raise ControlError(f"{emoji!r} is neither a known emoji nor a valid name of one")
+        if present and not found.has_reaction(name, USER_IDS[user]):
+            try:
+                check_room_for(found, name, USER_IDS[user])
+            except SlackError as error:
+                raise ControlError(f"Slack refuses the reaction: {error.code}") from error
+        self.workspace.react(found, name=name, user=USER_IDS[user], present=present)
+
+    def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
+        """All messages that a person sees in a channel, oldest first, replies included."""
+        room = room_of(self.workspace, channel, user)
+        return [view(one) for one in self.workspace.visible(room.channel.id, USER_IDS[user])]
+
+    def activity(self, *, channel: str, user: str) -> str | None:
+        """The status that the bot shows in a channel, in any thread of it."""
+        return self.workspace.status(room_of(self.workspace, channel, user).channel.id)
+
+    def connected(self) -> bool:
+        """Whether a socket is open, or in HTTP mode whether the events URL last answered."""
+        if self._http.url is not None:
+            return self._http.is_answering
+        return self._sockets.num_connections > 0
+
+    def open_home(self, *, user: str, tab: Literal["home", "messages"]) -> None:
+        """A person opens the app's home or its messages tab. Raises ControlError."""
+        check_person(user)
+        self.workspace.open_home(user, USER_IDS[user], tab)
+
+    def set_membership(self, *, channel: str, member: bool) -> None:
+        """Put the bot into a public channel or take it out. Raises ControlError."""
+        if channel not in CHANNEL_IDS:
+            raise ControlError(f"there is no public channel {channel!r}")
+        self.workspace.set_membership(CHANNEL_IDS[channel], member=member)
+
+    # Between the parts
+
+    def _base(self) -> str:
+        if self._base_url is None:
+            raise RuntimeError("the world is not attached to an application")
+        return self._base_url()
+
+    def _emit(self, event: Json, subscription: str) -> None:
+        scope = _EVENT_SCOPES.get(subscription)
+        if subscription not in self.knobs.subscriptions:
+            return
+        if scope is not None and scope not in self.knobs.scopes:
+            return
+        event_id = new_event_id()
+        now = self.knobs.clock()
+        self._deliveries.submit(event_id, payload.envelope(event, event_id=event_id, now=now))
+
+    def _notify(self) -> None:
+        for on_change in list(self._subscribers):
+            on_change()
+
+    def _workspace_changed(self) -> None:
+        """Tell of the change, and be there when the next status ends by itself."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        expires_at = self.workspace.next_expiry()
+        if expires_at is not None and self._is_running:
+            delay = max(0.0, expires_at - self.knobs.clock())
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(delay, self._workspace_changed)
+        self._notify()

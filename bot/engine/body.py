@@ -1,0 +1,208 @@
+"""Bodies of requests, checked: OpenAI's fields, and vLLM's where OpenAI has none.
+
+A field that would change the answer and that this server cannot honour is refused by name;
+a field nobody here knows is ignored, as other compatible servers do.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bot.engine.encoder import Message
+from bot.engine.request import MAX_SEED, MAX_STOPS, Sampling
+from bot.engine.weights import Defaults
+
+_T = TypeVar("_T")
+_B = TypeVar("_B", bound=BaseModel)
+
+MAX_MESSAGES = 4096
+
+_NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
+    "audio": (),
+    "best_of": (1,),
+    "echo": (False,),
+    "frequency_penalty": (0,),
+    "function_call": ("none",),
+    "functions": ([],),
+    "guided_choice": (),
+    "guided_grammar": (),
+    "guided_json": (),
+    "guided_regex": (),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "min_p": (0,),
+    "min_tokens": (0,),
+    "modalities": (["text"],),
+    "n": (1,),
+    "prediction": (),
+    "presence_penalty": (0,),
+    "prompt_logprobs": (),
+    "response_format": ({"type": "text"},),
+    "structured_outputs": (),
+    "suffix": ("",),
+    "tool_choice": ("none",),
+    "tools": ([],),
+    "top_logprobs": (0,),
+    "use_beam_search": (False,),
+}
+"""Fields that are not supported, with the values that ask for nothing (null always does)."""
+
+
+class BodyError(ValueError):
+    """The body is wrong: a line for the caller, and the field it is about."""
+
+    def __init__(self, message: str, param: str | None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TextPart(_Body):
+    """Part of a message's content; only text is understood."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(_Body):
+    """One message; `developer` is OpenAI's newer word for `system`."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    def message(self) -> Message:
+        content = self.content
+        text = content if isinstance(content, str) else "\n".join(part.text for part in content)
+        return Message("system" if self.role == "developer" else self.role, text)
+
+
+class StreamOptions(_Body):
+    """What else a stream tells."""
+
+    include_usage: bool = False
+
+
+class GenerationBody(_Body):
+    """What chat and plain completions have in common."""
+
+    model: str | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Annotated[int, Field(ge=-1)] | None = None
+    repetition_penalty: float | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    seed: Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None = None
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unsupported(cls, body: Any) -> Any:
+        if isinstance(body, dict):
+            for name in _unsupported(body):
+                raise BodyError(f"{name} is not supported by this server", name)
+        return body
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the counts."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    def token_limit(self) -> int | None:
+        return self.max_tokens
+
+    def sampling(self, defaults: Defaults, room: int) -> Sampling:
+        """How to draw; the model's defaults where the body is silent. `room`: tokens left.
+
+        Raises BodyError for a value outside its range.
+        """
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+
+        try:
+            return Sampling(
+                max_tokens=_pick(self.token_limit(), max(1, room)),
+                temperature=_pick(self.temperature, defaults.temperature),
+                top_p=_pick(self.top_p, defaults.top_p),
+                top_k=max(0, _pick(self.top_k, defaults.top_k)),
+                repetition_penalty=_pick(self.repetition_penalty, defaults.repetition_penalty),
+                stop=tuple(text for text in stop if text),
+                seed=self.seed,
+            )
+        except ValueError as error:
+            raise BodyError(str(error), str(error).split()[0]) from error
+
+
+class ChatBody(GenerationBody):
+    """`POST /v1/chat/completions`."""
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+
+    def token_limit(self) -> int | None:
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+
+class CompletionBody(GenerationBody):
+    """`POST /v1/completions`; the prompt is text or token ids."""
+
+    prompt: str | list[int] | Annotated[list[str], Field(min_length=1, max_length=1)]
+
+    def text_or_ids(self) -> str | tuple[int, ...]:
+        prompt = self.prompt
+        if isinstance(prompt, str):
+            return prompt
+        texts = [part for part in prompt if isinstance(part, str)]
+        return texts[0] if texts else tuple(part for part in prompt if isinstance(part, int))
+
+
+class TokenizeBody(_Body):
+    """`POST /tokenize`, as vLLM's: a chat or a plain prompt."""
+
+    model: str | None = None
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)] | None = (
+        None
+    )
+    prompt: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, body: Any) -> Any:
+        if isinstance(body, dict):
+            if (body.get("messages") is None) == (body.get("prompt") is None):
+                raise BodyError("give either messages or prompt", "messages")
+            for name, only in (("add_generation_prompt", True), ("continue_final_message", False)):
+                if body.get(name, only) is not only:
+                    raise BodyError(f"{name} is not supported by this server", name)
+        return body
+
+
+def parse(kind: type[_B], raw: bytes) -> _B:
+    """A checked body. Raises BodyError for the first thing that is wrong with it."""
+    try:
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, BodyError):
+            raise cause from None
+        path = [str(part) for part in first["loc"]]
+        where = ".".join(path)
+        message = f"{where}: {first['msg']}" if where else first["msg"]
+        raise BodyError(message, path[0] if path else None) from None
+
+
+def _unsupported(body: dict[str, Any]) -> Iterator[str]:
+    for name, neutral in _NEUTRAL.items():
+        value = body.get(name)
+        if value is not None and value not in neutral:
+            yield name
+
+
+def _pick(asked: _T | None, default: _T) -> _T:
+    return default if asked is None else asked

@@ -1,0 +1,214 @@
+"""The engine as asyncio sees it: requests in, streams of deltas out.
+
+Admission is decided here, before the thread hears of a request: nothing that cannot run is
+queued. A reader that is slow finds what it missed joined into one delta; nobody waits for it.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
+
+from bot.engine.loop import Loop, Outbox, Stats
+from bot.engine.request import Delta, FinishReason, Request
+from bot.engine.runner import Runner
+from bot.engine.sampler import Sampler
+from bot.engine.scheduler import Scheduler
+from bot.engine.weights import LoadedModel
+from bot.errors import Busy, ModelUnavailable, RefusedError, TooLong
+
+log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
+
+_CLOSE_TIMEOUT_S = 30.0
+"""A step on a slow CPU may take seconds; the thread ends between two."""
+
+_SMOOTHING = 0.2
+"""Weight of the newest request in the mean duration behind `retry_after_s`."""
+
+
+@dataclass(slots=True)
+class _Inbox:
+    """What has come for one request and was not read yet."""
+
+    text: list[str] = field(default_factory=list)
+    newest: Delta = field(default_factory=lambda: Delta("", 0, 0))
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, delta: Delta) -> None:
+        self.text.append(delta.text)
+        self.newest = delta
+        self.arrived.set()
+
+    async def take(self) -> Delta:
+        """Wait for something, and take all of it as one delta."""
+        await self.arrived.wait()
+        newest, text = self.newest, "".join(self.text)
+        self.text.clear()
+        self.arrived.clear()
+        return Delta(text, newest.num_prompt, newest.num_output, newest.finish, newest.error)
+
+
+class Engine:
+    """Serves one model, for the event loop that it is made on."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        max_running: int,
+        max_waiting: int,
+        prefill_chunk: int,
+        num_threads: int,
+    ) -> None:
+        self.loaded = loaded
+        self.context = loaded.context
+        self._max_running = max_running
+        self._max_pending = max_running + max_waiting
+        self._inboxes: dict[str, _Inbox] = {}
+        self._is_draining = False
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+        self._mean_duration_s = 1.0
+        self._events = asyncio.get_running_loop()
+        self.died = asyncio.Event()
+        self.death = ""
+        self._loop = Loop(
+            runner=Runner(loaded, num_slots=max_running, context=loaded.context),
+            scheduler=Scheduler(max_running=max_running, prefill_chunk=prefill_chunk),
+            sampler=Sampler(
+                num_slots=max_running, vocab_size=loaded.vocab_size, device=loaded.device
+            ),
+            decode=loaded.encoder.decode,
+            eos_ids=loaded.eos_ids,
+            num_threads=num_threads,
+            publish=self._publish,
+            on_death=self._on_death,
+        )
+
+    def start(self) -> None:
+        """Start the thread that runs the model."""
+        self._loop.start()
+
+    @property
+    def stats(self) -> Stats:
+        return self._loop.stats
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs and new requests are taken."""
+        return self._loop.is_alive and not self._is_draining
+
+    @property
+    def num_pending(self) -> int:
+        """Requests whose last delta has not come, those that nobody reads any more included."""
+        return len(self._inboxes)
+
+    def retry_after_s(self) -> int:
+        """When a place in the queue is likely to be free, in whole seconds, 1 to 60."""
+        turns = 1 + max(0, len(self._inboxes) - self._max_running) / self._max_running
+        return max(1, min(60, round(turns * self._mean_duration_s)))
+
+    async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        """The answer, as it grows; the last delta, and only that, has `finish`.
+
+        Closing the generator ends the request within one step. Raises before the first delta:
+        TooLong, Busy, RefusedError for token ids that the model does not have, ModelUnavailable
+        while the engine shuts down or after it gave up.
+        """
+        self._check(request)
+        self._admit(request)
+        inbox = self._inboxes[request.id] = _Inbox()
+        self._is_empty.clear()
+        self._loop.submit(request)
+        started = time.monotonic()
+        delta: Delta | None = None
+        try:
+            while delta is None or delta.finish is None:
+                delta = await inbox.take()
+                yield delta
+        finally:
+            if delta is None or delta.finish is None:
+                self._loop.cancel(request.id)
+            else:
+                passed = time.monotonic() - started
+                self._mean_duration_s += _SMOOTHING * (passed - self._mean_duration_s)
+
+    def _check(self, request: Request) -> None:
+        if not request.tokens:
+            raise RefusedError("the prompt is empty")
+        if not 0 <= min(request.tokens) <= max(request.tokens) < self.loaded.vocab_size:
+            raise RefusedError(f"token ids must be from 0 to {self.loaded.vocab_size - 1}")
+        room = self.context - request.sampling.max_tokens
+        if len(request.tokens) > room:
+            raise TooLong(
+                f"this model's maximum context length is {self.context} tokens; the prompt has "
+                f"{len(request.tokens)} and {request.sampling.max_tokens} were asked for"
+            )
+        if request.id in self._inboxes:
+            raise RefusedError("a request with this id is under way")
+
+    def _admit(self, request: Request) -> None:
+        if not self.is_alive:
+            raise ModelUnavailable("the engine is shutting down")
+        if len(self._inboxes) >= self._max_pending:
+            raise Busy(f"{len(self._inboxes)} requests are running or waiting")
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Take no more requests; whether all that were taken ended in time."""
+        self._is_draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """End what is left with "shutdown", and the thread."""
+        self._is_draining = True
+        if not await asyncio.to_thread(self._loop.close, _CLOSE_TIMEOUT_S):
+            log.error("engine.thread_hangs", timeout_s=_CLOSE_TIMEOUT_S)
+        # The thread's last deltas were handed to this loop before it ended.
+        await asyncio.sleep(0)
+        self._end_all("shutdown", None)
+
+    def _publish(self, outbox: Outbox) -> None:
+        self._call(self._deliver, outbox)
+
+    def _on_death(self, reason: str) -> None:
+        self._call(self._die, reason)
+
+    def _call(self, function: Callable[[_T], None], argument: _T) -> None:
+        """From the engine's thread to the event loop."""
+        try:
+            self._events.call_soon_threadsafe(function, argument)
+        except RuntimeError:  # the event loop is closed: nobody is left to hear
+            log.warning("engine.nobody_listens")
+
+    def _deliver(self, outbox: Outbox) -> None:
+        for request_id, delta in outbox:
+            self._inboxes[request_id].put(delta)
+            if delta.finish is not None:
+                self._forget(request_id)
+
+    def _die(self, reason: str) -> None:
+        self._is_draining = True
+        self._end_all("error", "the engine stopped")
+        self.death = reason
+        self.died.set()
+
+    def _end_all(self, finish: FinishReason, error: str | None) -> None:
+        """End what the thread can end no more: it may have stopped between two commands."""
+        for request_id, inbox in list(self._inboxes.items()):
+            inbox.put(Delta("", 0, 0, finish, error))
+            self._forget(request_id)
+
+    def _forget(self, request_id: str) -> None:
+        del self._inboxes[request_id]
+        if not self._inboxes:
+            self._is_empty.set()

@@ -1,0 +1,104 @@
+"""What is asked of the engine, and how far an answer has come.
+
+`Sampling` and `Request` are values that cannot be wrong once built. `Row` is a request on its way
+through the scheduler; only the engine's thread touches it. No torch here.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "cancelled", "error", "shutdown"]
+"""Why an answer ended; each request hears exactly one of them, last."""
+
+MAX_STOPS = 16
+MAX_STOP_CHARS = 256
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How one answer is drawn. Raises ValueError, with a line for the caller, outside the ranges.
+
+    `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off; `repetition_penalty` 1 is off and
+    counts prompt and answer; text from the first stop string on is left out.
+    """
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError("max_tokens must be at least 1")
+        # A NaN passes none of these comparisons. Temperatures near 0 would overflow the division.
+        if not (self.temperature == 0 or 1e-3 <= self.temperature <= 10):
+            raise ValueError("temperature must be 0, or between 0.001 and 10")
+        if not 0 < self.top_p <= 1:
+            raise ValueError("top_p must be over 0 and at most 1")
+        if self.top_k < 0:
+            raise ValueError("top_k must not be negative; 0 turns it off")
+        if not (0.1 <= self.repetition_penalty <= 10):
+            raise ValueError("repetition_penalty must be between 0.1 and 10")
+        if len(self.stop) > MAX_STOPS:
+            raise ValueError(f"stop may hold at most {MAX_STOPS} strings")
+        if any(not 1 <= len(text) <= MAX_STOP_CHARS for text in self.stop):
+            raise ValueError(f"stop strings must have 1 to {MAX_STOP_CHARS} characters")
+        if self.seed is not None and not -MAX_SEED <= self.seed <= MAX_SEED:
+            raise ValueError("seed must fit 64 bits")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One answer asked for: an id that no other request has, the prompt's token ids, and how."""
+
+    id: str
+    tokens: tuple[int, ...]
+    sampling: Sampling
+
+
+class State(Enum):
+    """Where a row stands."""
+
+    WAITING = auto()
+    RUNNING = auto()
+    FINISHED = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A request on its way. `num_computed` tokens of it have their keys and values in `slot`."""
+
+    request: Request
+    state: State = State.WAITING
+    slot: int = -1
+    num_computed: int = 0
+    output: list[int] = field(default_factory=list)
+
+    @property
+    def num_prompt(self) -> int:
+        return len(self.request.tokens)
+
+    @property
+    def is_prefill(self) -> bool:
+        """Whether part of the prompt is still to be computed."""
+        return self.num_computed < self.num_prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What an answer grew by: text, and the counts so far, in tokens.
+
+    The last one of a request, and only that one, has `finish`; `error` says more when it is
+    "error". Text may come with it.
+    """
+
+    text: str
+    num_prompt: int
+    num_output: int
+    finish: FinishReason | None = None
+    error: str | None = None

@@ -1,0 +1,196 @@
+"""A model by its name in the settings: found, and loaded with its tokenizer onto the device.
+
+Owns what transformers' classes know of a model, and gives it on in our own types. Never runs code
+that comes with a model, and reads weights from nothing but safetensors.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+import torch
+from rich.console import Console
+from rich.progress import Progress as Bar
+from safetensors import SafetensorError
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers.utils import logging as transformers_logging
+
+from bot.engine import default_model
+from bot.engine.attention import ATTENTION
+from bot.engine.encoder import Encoder
+from bot.errors import ModelError
+from bot.settings import ServeSettings
+
+log = structlog.get_logger(__name__)
+
+_LAYER_TYPES = {"full_attention", "sliding_attention"}
+"""The layers, in transformers' words, whose state is keys and values alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """How answers are drawn where a request does not say.
+
+    Greedy decoding makes small models repeat themselves; these numbers stand in for what the
+    model's own generation settings leave open.
+    """
+
+    temperature: float = 0.6
+    top_p: float = 0.9
+    top_k: int = 0
+    repetition_penalty: float = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model ready to run: `context` is the most tokens a request may hold, prompt and answer."""
+
+    id: str
+    model: torch.nn.Module
+    encoder: Encoder
+    device: torch.device
+    context: int
+    vocab_size: int
+    num_layers: int
+    eos_ids: frozenset[int]
+    defaults: Defaults
+
+
+def load(
+    settings: ServeSettings,
+    state_dir: Path,
+    progress: default_model.Progress | None = None,
+) -> LoadedModel:
+    """Load the model of the settings. Blocks for seconds, or minutes where it must be unpacked.
+
+    Raises ModelError, with one line, if it is missing, damaged, or of a kind that cannot run here.
+    """
+    is_default = settings.model == "smollm2"
+    if is_default:
+        source = str(default_model.converted(state_dir, progress or show_progress()))
+    else:
+        source = _source(settings.model)
+    device = _device(settings.device)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        return _load(settings, source, device)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        # transformers writes paragraphs; the first line says what is wrong.
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"cannot load the model {settings.model!r}: {line}") from error
+
+
+def show_progress() -> default_model.Progress:
+    """Progress as a bar on stderr, which goes away when the work is done."""
+    bar = Bar(console=Console(stderr=True), transient=True)
+    task = bar.add_task("unpacking the default model", total=None)
+
+    def show(phase: str, done: int, total: int) -> None:
+        if not bar.live.is_started:
+            bar.start()
+        bar.update(task, description=phase, completed=done, total=total)
+        if phase == "done":
+            bar.stop()
+
+    return show
+
+
+def _source(name: str) -> str:
+    """A directory as a path, anything else as a name on the hub."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path)
+    if name.startswith(("/", ".", "~")):
+        raise ModelError(f"serve.model: there is no directory {path}")
+    return name
+
+
+def _device(setting: str) -> torch.device:
+    if setting == "cuda" and not torch.cuda.is_available():
+        raise ModelError("serve.device is cuda, but torch sees no CUDA device")
+    if setting == "auto":
+        setting = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(setting)
+
+
+def _load(settings: ServeSettings, source: str, device: torch.device) -> LoadedModel:
+    number_format = settings.dtype
+    if number_format == "auto":
+        # Without bfloat16 instructions the CPU computes it at half the speed of float32.
+        number_format = "bfloat16" if device.type == "cuda" else "float32"
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        source,
+        dtype=getattr(torch, number_format),
+        attn_implementation=ATTENTION,
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    model.eval().requires_grad_(False).to(device)
+    config = model.config.get_text_config()
+    foreign = set(getattr(config, "layer_types", None) or ()) - _LAYER_TYPES
+    if foreign:
+        raise ValueError(f"layers of the type {', '.join(sorted(foreign))} are not supported")
+    tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    allowed = _model_context(config)
+    context = min(settings.context or allowed, allowed)
+    if context < (settings.context or 0):
+        log.warning("engine.context_cut", asked=settings.context, allowed=allowed)
+    return LoadedModel(
+        id=Path(source).name if Path(source).is_dir() else source,
+        model=model,
+        encoder=_encoder(tokenizer),
+        device=device,
+        context=context,
+        vocab_size=config.vocab_size,
+        num_layers=config.num_hidden_layers,
+        eos_ids=_eos_ids(model.generation_config, config, tokenizer),
+        defaults=_defaults(model.generation_config),
+    )
+
+
+def _model_context(config: Any) -> int:
+    """The tokens that the model's positions allow."""
+    allowed: int = config.max_position_embeddings
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":
+        # Past this length it turns its frequencies over for all rows of a batch at once, and
+        # one long chat would change the others' answers.
+        allowed = min(allowed, rope["original_max_position_embeddings"])
+    return allowed
+
+
+def _encoder(tokenizer: Any) -> Encoder:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        raise ValueError("its tokenizer has no tokenizer.json, which is needed")  # noqa: TRY004
+    backend.no_truncation()
+    backend.no_padding()
+
+    def render(messages: list[dict[str, str]]) -> str:
+        text: str = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        return text
+
+    return Encoder(backend, render if tokenizer.chat_template else None)
+
+
+def _eos_ids(generation: GenerationConfig, config: Any, tokenizer: Any) -> frozenset[int]:
+    """The ids that end an answer, from the first place that names any."""
+    for owner in (generation, config, tokenizer):
+        found = getattr(owner, "eos_token_id", None)
+        if found is not None:
+            return frozenset(found if isinstance(found, list) else [found])
+    return frozenset()
+
+
+def _defaults(generation: GenerationConfig) -> Defaults:
+    """The model's own sampling where it comes with one, whole; ours otherwise."""
+    names = ("temperature", "top_p", "top_k", "repetition_penalty")
+    own = {n: v for n in names if (v := getattr(generation, n, None)) is not None}
+    if not own:
+        return Defaults()
+    neutral = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0}
+    return Defaults(**(neutral | own))

@@ -1,0 +1,236 @@
+"""A tiny chat platform in memory, for the tests of what is common to both platforms.
+
+It has no wire protocol. What the tests of the server need from one stands in as two routes: one
+that waits for ever, as a long poll would, and one WebSocket.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import aiohttp
+from aiohttp import WSCloseCode, web
+
+from adapters.sandbox.platform import (
+    BOT_HANDLE,
+    CHANNELS,
+    ControlError,
+    MessageView,
+    ReactionView,
+)
+from adapters.sandbox.server import Sandbox
+
+_FIRST_SLACK_S = 1_795_427_000
+_FIRST_DISCORD_ID = 1_572_900_000_000_000_000
+
+
+@dataclass
+class TinyPlatform:
+    """`Platform` in memory."""
+
+    name: Literal["discord", "slack"]
+    closed: bool = False
+    online: bool = True
+    _rooms: dict[str, list[MessageView]] = field(default_factory=dict)
+    _activity: dict[str, str] = field(default_factory=dict)
+    _subscribers: list[Callable[[], None]] = field(default_factory=list)
+    _sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    _next: int = 0
+    base_url: Callable[[], str] = field(default=lambda: "")
+
+    # What the test does as the bot
+
+    def say(self, text: str, *, channel: str = "general", thread: str | None = None) -> str:
+        return self._add(channel, BOT_HANDLE, text, thread=thread, reply_to=None)
+
+    def edit(self, message: str, text: str, *, channel: str = "general") -> None:
+        self._replace(channel, message, text=text, edited=True)
+
+    def forget(self, channel: str) -> None:
+        """Drop a channel's messages and tell nobody."""
+        self._rooms.pop(channel)
+
+    def show_activity(self, text: str | None, *, channel: str = "general") -> None:
+        self._activity.pop(channel, None)
+        if text is not None:
+            self._activity[channel] = text
+        self._changed()
+
+    def connect(self, online: bool) -> None:
+        self.online = online
+        self._changed()
+
+    @property
+    def num_subscribers(self) -> int:
+        return len(self._subscribers)
+
+    # Platform
+
+    def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
+        self.base_url = base_url
+        app.router.add_get(f"/{self.name}/where", self._where)
+        app.router.add_get(f"/{self.name}/forever", self._forever)
+        app.router.add_get(f"/{self.name}/socket", self._socket)
+
+    def subscribe(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        self._subscribers.append(on_change)
+        return lambda: self._subscribers.remove(on_change)
+
+    async def post(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        thread: str | None = None,
+        reply_to: str | None = None,
+    ) -> str:
+        room = self._room(channel, user)
+        for reference in (thread, reply_to):
+            if reference is not None:
+                self._find(room, reference)
+        return self._add(room, user, text, thread=thread, reply_to=reply_to)
+
+    async def react(
+        self, *, channel: str, message: str, user: str, emoji: str, present: bool
+    ) -> None:
+        room = self._room(channel, user)
+        given = {each.emoji: each.users for each in self._find(room, message).reactions}
+        users = tuple(each for each in given.get(emoji, ()) if each != user)
+        given[emoji] = (*users, user) if present else users
+        self._replace(
+            room,
+            message,
+            reactions=tuple(ReactionView(name, who) for name, who in given.items() if who),
+        )
+
+    def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
+        return tuple(self._rooms.get(self._room(channel, user), ()))
+
+    def activity(self, *, channel: str, user: str) -> str | None:
+        return self._activity.get(self._room(channel, user))
+
+    def connected(self) -> bool:
+        return self.online
+
+    async def close(self) -> None:
+        self.closed = True
+        for socket in tuple(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY)
+
+    # Inside
+
+    def _room(self, channel: str, user: str) -> str:
+        if channel == "dm":
+            return f"dm:{user}"
+        if channel not in CHANNELS:
+            raise ControlError(f"channel: {channel!r} is unknown")
+        return channel
+
+    def _find(self, room: str, message: str) -> MessageView:
+        for view in self._rooms.get(room, ()):
+            if view.id == message:
+                return view
+        raise ControlError(f"message: {message!r} is unknown")
+
+    def _add(
+        self, room: str, user: str, text: str, *, thread: str | None, reply_to: str | None
+    ) -> str:
+        self._next += 1
+        message = (
+            f"{_FIRST_SLACK_S + self._next}.000100"
+            if self.name == "slack"
+            else str(_FIRST_DISCORD_ID + (self._next << 32))
+        )
+        view = MessageView(
+            id=message,
+            user=user,
+            bot=user == BOT_HANDLE,
+            text=re.sub(r"\s+$", "", text),
+            thread=thread,
+            reply_to=reply_to,
+            edited=False,
+            reactions=(),
+        )
+        self._rooms.setdefault(room, []).append(view)
+        self._changed()
+        return message
+
+    def _replace(
+        self,
+        room: str,
+        message: str,
+        *,
+        text: str | None = None,
+        edited: bool | None = None,
+        reactions: tuple[ReactionView, ...] | None = None,
+    ) -> None:
+        old = self._find(room, message)
+        new = replace(
+            old,
+            text=old.text if text is None else text,
+            edited=old.edited if edited is None else edited,
+            reactions=old.reactions if reactions is None else reactions,
+        )
+        views = self._rooms[room]
+        views[views.index(old)] = new
+        self._changed()
+
+    def _changed(self) -> None:
+        for on_change in tuple(self._subscribers):
+            on_change()
+
+    async def _where(self, _request: web.Request) -> web.Response:
+        return web.Response(text=self.base_url())
+
+    async def _forever(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.Event().wait()
+        return response
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        try:
+            async for _message in socket:
+                pass
+        finally:
+            self._sockets.discard(socket)
+        return socket
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A running sandbox over two tiny platforms and a client that speaks to it."""
+
+    sandbox: Sandbox
+    slack: TinyPlatform
+    discord: TinyPlatform
+    client: aiohttp.ClientSession
+
+    async def ask(
+        self, method: str, path: str, *, status: int = 200, **request: Any
+    ) -> Any:  # JSON
+        """The JSON answer to one request, whose status must be `status`."""
+        async with self.client.request(method, path, **request) as response:
+            answer = await response.json()
+            assert response.status == status, answer
+            return answer
+
+
+@asynccontextmanager
+async def serving(*, heartbeat_s: float = 15.0) -> AsyncIterator[World]:
+    """A `World` for as long as the block lasts."""
+    slack, discord = TinyPlatform("slack"), TinyPlatform("discord")
+    sandbox = Sandbox(platforms=[slack, discord], port=0, heartbeat_s=heartbeat_s)
+    async with (
+        asyncio.timeout(60),
+        sandbox,
+        aiohttp.ClientSession(base_url=sandbox.url) as client,
+    ):
+        yield World(sandbox, slack, discord, client)

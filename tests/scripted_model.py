@@ -1,0 +1,119 @@
+"""An OpenAI-compatible server on loopback that says what a test wrote for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+Wait = Callable[[], Awaitable[object]]
+Piece = str | bytes | Wait | Exception
+
+
+@dataclass
+class ScriptedModel:
+    """Answers with `answer(messages)`: the pieces to stream, or waits (called between pieces).
+
+    A piece that is an Exception breaks the connection off; one that is bytes is sent as it is.
+    `refuse` is a status and an OpenAI error code to answer instead. With an `api_key`, only who
+    shows it is served.
+    """
+
+    answer: Callable[[list[dict[str, str]]], Sequence[Piece]] = lambda messages: (
+        "I heard: ",
+        messages[-1]["content"],
+    )
+    context: int | None = 4096
+    tokenize: bool = True
+    finish: str = "stop"
+    refuse: tuple[int, str] | None = None
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    api_key: str | None = None
+    counted: int = 0
+    running: int = 0
+    url: str = ""
+
+    async def models(self, _: web.Request) -> web.Response:
+        model = {"id": "scripted", "object": "model"}
+        return web.json_response(
+            {"data": [{**model, "max_model_len": self.context} if self.context else model]}
+        )
+
+    async def count(self, request: web.Request) -> web.Response:
+        """One token a word, and one a message."""
+        self.counted += 1
+        if not self.tokenize:
+            return web.json_response({"detail": "Not Found"}, status=404)
+        messages = (await request.json())["messages"]
+        count = sum(1 + len(message["content"].split()) for message in messages)
+        return web.json_response({"count": count, "max_model_len": self.context, "tokens": []})
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.requests.append(body)
+        if self.refuse is not None:
+            status, code = self.refuse
+            error = {"message": "refused by the test", "type": "test", "code": code}
+            return web.json_response({"error": error}, status=status)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        self.running += 1
+        try:
+            for piece in self.answer(body["messages"]):
+                if isinstance(piece, Exception):
+                    assert request.transport is not None
+                    request.transport.abort()
+                    return response
+                if callable(piece):
+                    await piece()
+                    continue
+                if isinstance(piece, bytes):
+                    await response.write(piece)
+                    continue
+                await self._send(response, {"delta": {"content": piece}, "finish_reason": None})
+                await asyncio.sleep(0)
+            await self._send(response, {"delta": {}, "finish_reason": self.finish})
+            await response.write(b"data: [DONE]\n\n")
+        finally:
+            self.running -= 1
+        return response
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
+            error = {"message": "wrong key", "type": "test", "code": "invalid_api_key"}
+            return web.json_response({"error": error}, status=401)
+        return await handler(request)
+
+    async def _send(self, response: web.StreamResponse, choice: dict[str, Any]) -> None:
+        chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, **choice}]}
+        await response.write(b"data: " + orjson.dumps(chunk) + b"\n\n")
+
+
+@asynccontextmanager
+async def scripted_model(
+    model: ScriptedModel | None = None, *, port: int = 0, socket: Path | None = None
+) -> AsyncIterator[ScriptedModel]:
+    """Serve a scripted model; its `url` ends in /v1."""
+    model = model or ScriptedModel()
+    app = web.Application(middlewares=[model.guard])
+    app.router.add_get("/v1/models", model.models)
+    app.router.add_post("/v1/chat/completions", model.chat)
+    app.router.add_post("/tokenize", model.count)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        if socket is not None:
+            await web.UnixSite(runner, socket).start()
+            model.url = "http://localhost/v1"
+        else:
+            await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+            model.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        yield model
+    finally:
+        await runner.cleanup()
