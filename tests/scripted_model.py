@@ -21,7 +21,7 @@ class ScriptedModel:
 
     A piece that is an Exception breaks the connection off; one that is bytes is sent as it is.
     `refuse` is a status and an OpenAI error code to answer instead. With an `api_key`, only who
-    shows it is served.
+    shows it is served; with `longest`, a prompt of more messages is refused for its length.
     """
 
     answer: Callable[[list[dict[str, str]]], Sequence[Piece]] = lambda messages: (
@@ -34,6 +34,7 @@ class ScriptedModel:
     refuse: tuple[int, str] | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     api_key: str | None = None
+    longest: int | None = None
     counted: int = 0
     running: int = 0
     url: str = ""
@@ -56,8 +57,11 @@ class ScriptedModel:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
-        if self.refuse is not None:
-            status, code = self.refuse
+        refuse = self.refuse
+        if self.longest is not None and len(body["messages"]) > self.longest:
+            refuse = 400, "context_length_exceeded"
+        if refuse is not None:
+            status, code = refuse
             error = {"message": "refused by the test", "type": "test", "code": code}
             return web.json_response({"error": error}, status=status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

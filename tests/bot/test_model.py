@@ -263,14 +263,34 @@ async def test_a_server_that_breaks_off_before_the_first_word_is_unavailable() -
     await refusal(saying(ConnectionResetError()), ModelUnavailable)
 
 
+class Unfinished(ScriptedModel):
+    """Ends its stream in order, and without a word that the answer is over."""
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await self._send(response, {"delta": {"content": "It"}, "finish_reason": None})
+        return response
+
+
 async def test_a_stream_that_ends_without_an_end_is_unavailable() -> None:
-    header = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-    chunk = b'data: {"choices": [{"delta": {"content": "It"}}]}\n\n'
-    async with scripted_model() as server, serving(header + chunk) as url, Model(url) as model:
-        async with Model(server.url) as other:
-            model._served = await other.served()  # what this server serves is not the point
-        with pytest.raises(ModelUnavailable, match="broke off in the middle of an answer"):
-            await answer_of(model)
+    line = await refusal(Unfinished(), ModelUnavailable)
+    assert line == "the model's server broke off in the middle of an answer"
+
+
+class Curt(ScriptedModel):
+    """Tells the reason of the end, and ends without `[DONE]`."""
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await self._send(response, {"delta": {"content": "It"}, "finish_reason": "length"})
+        return response
+
+
+async def test_a_stream_that_ends_after_its_reason_is_whole() -> None:
+    async with client_of(Curt()) as model:
+        assert await answer_of(model) == [Delta("It"), Delta(finish="length")]
 
 
 @pytest.mark.parametrize(
