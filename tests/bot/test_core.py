@@ -1,6 +1,7 @@
 """A turn, from an incoming message to the stored answer."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -74,14 +75,16 @@ async def test_the_whole_turn_is_stored(client: "Redis") -> None:
 
 async def test_a_running_turn_is_stored_as_such(client: "Redis") -> None:
     gate = Gate()
-    async with chat_bench(client, gate.server) as bench:
-        async with aclosing(bench.chat.respond(asked())) as events:
-            accepted = await anext(events)
-            assert isinstance(accepted, Accepted)
-            running = await bench.turns.get(accepted.turn)
-            assert running is not None
-            assert running.status == "running"
-            assert running.finish is None
+    async with (
+        chat_bench(client, gate.server) as bench,
+        aclosing(bench.chat.respond(asked())) as events,
+    ):
+        accepted = await anext(events)
+        assert isinstance(accepted, Accepted)
+        running = await bench.turns.get(accepted.turn)
+        assert running is not None
+        assert running.status == "running"
+        assert running.finish is None
 
 
 async def test_the_times_of_a_turn_are_those_of_the_clock(client: "Redis") -> None:
@@ -394,25 +397,29 @@ async def test_the_model_s_own_bound_is_told_and_stored(client: "Redis") -> None
 
 
 async def test_a_model_that_is_starting_is_waited_for(client: "Redis") -> None:
-    async with chat_bench(client, wait_s=60, serve=False) as bench:
-        async with aclosing(bench.chat.respond(asked("Why?"))) as events:
-            assert isinstance(await anext(events), Accepted)
-            assert await anext(events) == Waiting("model")
-            async with scripted_model(bench.server, port=port_of(bench.server)):
-                rest = [event async for event in events]
+    async with (
+        chat_bench(client, wait_s=60, serve=False) as bench,
+        aclosing(bench.chat.respond(asked("Why?"))) as events,
+    ):
+        assert isinstance(await anext(events), Accepted)
+        assert await anext(events) == Waiting("model")
+        async with scripted_model(bench.server, port=port_of(bench.server)):
+            rest = [event async for event in events]
     assert rest == [Text("I heard: "), Text("Why?"), Ended("stop")]
 
 
 async def test_that_the_model_is_waited_for_is_told_once(client: "Redis") -> None:
-    async with chat_bench(client, wait_s=60, serve=False) as bench:
-        async with aclosing(bench.chat.respond(asked("Why?"))) as events:
-            await anext(events)
-            await anext(events)
-            last = asyncio.ensure_future(anext(events))
-            await asyncio.sleep(0.7)
-            assert not last.done()
-            bench.clock[0] += 60
-            assert await last == Ended("error", "model_unavailable")
+    async with (
+        chat_bench(client, wait_s=60, serve=False) as bench,
+        aclosing(bench.chat.respond(asked("Why?"))) as events,
+    ):
+        await anext(events)
+        await anext(events)
+        last = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.7)
+        assert not last.done()
+        bench.clock[0] += 60
+        assert await last == Ended("error", "model_unavailable")
 
 
 async def test_a_model_that_stays_away_is_a_problem_in_the_end(client: "Redis") -> None:
@@ -500,7 +507,7 @@ async def test_what_does_not_fit_is_forgotten_for_good_the_oldest_first(client: 
     numbers = [int(begin.split()[1]) for begin in begins]
     assert numbers == sorted(numbers), "nothing that was forgotten comes back"
     assert 2 <= len(set(numbers)) <= 10, "forgotten in large steps"
-    for before, after in zip(prompts, prompts[1:], strict=False):
+    for before, after in itertools.pairwise(prompts):
         if before[0] == after[0]:
             assert after[: len(before)] == before
         assert after[-3:-1] == [before[-1], "so it is"], "the newest is remembered"
@@ -659,23 +666,27 @@ async def test_a_redis_that_goes_away_in_mid_answer_does_not_take_the_answer_awa
     client: "Redis",
 ) -> None:
     gate = Gate()
-    async with chat_bench(client, gate.server) as bench:
-        async with aclosing(bench.chat.respond(asked("one"))) as events:
-            await anext(events)
-            await anext(events)
-            await client.shutdown(nosave=True)
-            gate.open()
-            rest = [event async for event in events]
+    async with (
+        chat_bench(client, gate.server) as bench,
+        aclosing(bench.chat.respond(asked("one"))) as events,
+    ):
+        await anext(events)
+        await anext(events)
+        await client.shutdown(nosave=True)
+        gate.open()
+        rest = [event async for event in events]
     assert rest == [Text("to one"), Ended("stop")]
 
 
 async def test_a_redis_that_goes_away_before_the_prompt_is_a_problem(client: "Redis") -> None:
     gate = Gate()
-    async with chat_bench(client, gate.server) as bench:
-        async with aclosing(bench.chat.respond(asked("one"))) as events:
-            await anext(events)
-            await client.shutdown(nosave=True)
-            rest = [event async for event in events]
+    async with (
+        chat_bench(client, gate.server) as bench,
+        aclosing(bench.chat.respond(asked("one"))) as events,
+    ):
+        await anext(events)
+        await client.shutdown(nosave=True)
+        rest = [event async for event in events]
     assert rest == [Ended("error", "store")]
 
 
