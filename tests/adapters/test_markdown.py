@@ -14,9 +14,12 @@ MEASURES: list[Measure] = [len, utf8_size, utf16_size]
 OUTSIDE = "outside-of-all-code"
 
 words = st.sampled_from(
-    ["a", "word", "naïve", "e\u0301\u0301", "日本語の文章", "👩‍👩‍👧", "👍🏽", "❤\ufe0f", "🇫🇷", "`code`", "``",
-     "``` inline", "x" * 30, "y" * 150, "  spaced  ", "\t", "\u00a0", "\u2028", "**bold**"]
-)  # fmt: skip
+    [
+        *("a", "word", "x" * 30, "y" * 150, "  spaced  ", "**bold**", "\t", "\u00a0", "\u2028"),
+        *("naïve", "e\u0301\u0301", "日本語の文章", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "🇫🇷"),
+        *("`code`", "``", "``` inline"),
+    ]
+)
 fences = st.builds(
     lambda indent, mark, number, info: " " * indent + mark * number + info,
     st.integers(0, 3),
@@ -52,9 +55,9 @@ def is_closing(line: str) -> bool:
 def is_rejoined_from(parts: list[str], text: str) -> bool:
     """Whether the parts are the text but for newlines, and for the fences that were put in.
 
-    A part may end in a fence that the text does not have; the next one then begins with one. All
-    readings of the parts are followed, as (how far in the text, whether the next part begins with
-    such a fence).
+    A part may end in a fence that the text does not have, and the next one then begins with one;
+    or it ends in one in place of the text's. All readings of the parts are followed, as (how far
+    in the text, whether the next part begins with a fence that the text does not have).
     """
     left = text.replace("\n", "")
     readings = {(0, False)}
@@ -69,7 +72,9 @@ def is_rejoined_from(parts: list[str], text: str) -> bool:
             if left.startswith(whole, at):
                 found.add((at + len(whole), False))
             if body and is_closing(body[-1]) and left.startswith("".join(body[:-1]), at):
-                found.add((at + len("".join(body[:-1])), True))
+                end = at + len("".join(body[:-1]))
+                run = len(left[end:]) - len(left[end:].lstrip("`~ \t"))
+                found |= {(end, True), *((end + length, False) for length in range(run + 1))}
         readings = found
     return any(not left[at:].strip() for at, _ in readings or {(0, False)})
 
@@ -85,6 +90,7 @@ def is_rejoined_from(parts: list[str], text: str) -> bool:
 @example(text="```\n" * 500, limit=64, measure=len)
 @example(text="👩‍👩‍👧" * 100, limit=64, measure=utf8_size)
 @example(text="```\n" + "日本語" * 100, limit=64, measure=utf8_size)
+@example(text="```" + "日本語" * 8 + "\n" + "code\n" * 50, limit=64, measure=utf8_size)
 def test_every_part_is_within_the_limit(text: str, limit: int, measure: Measure) -> None:
     for part in split(text, limit, measure):
         assert measure(part) <= limit
@@ -122,7 +128,9 @@ def test_every_code_block_is_closed_in_its_part(text: str, limit: int, measure: 
 
 @settings(deadline=None, max_examples=400)
 @given(text=texts, limit=st.integers(64, 120), measure=measures, stops=st.lists(st.integers(0)))
-@example(text="```\n" + "x" * 53 + "\n```\n" + "word " * 20, limit=64, measure=len, stops=[60])
+@example(text="```\n" + "x" * 56 + "\n```", limit=64, measure=len, stops=[61, 62, 63])
+@example(text="x" * 61 + "```a`", limit=66, measure=len, stops=[64, 65])
+@example(text="x" * 58 + "\n```a`", limit=64, measure=len, stops=[62, 63])
 def test_a_part_that_another_one_follows_stays_what_it_is_while_the_text_grows(
     text: str, limit: int, measure: Measure, stops: list[int]
 ) -> None:
@@ -132,13 +140,6 @@ def test_a_part_that_another_one_follows_stays_what_it_is_while_the_text_grows(
         early = split(text[: stop % (len(text) + 1)], limit, measure)
         assert early[:-1] == whole[: max(len(early) - 1, 0)]
         assert len(early) <= len(whole)
-
-
-@settings(deadline=None)
-@given(text=texts, limit=limits, measure=measures)
-def test_cutting_again_what_fits_changes_nothing(text: str, limit: int, measure: Measure) -> None:
-    for part in split(text, limit, measure):
-        assert split(part, limit, measure) == [part.strip("\n")]
 
 
 # Where it cuts
@@ -180,7 +181,18 @@ def test_a_text_without_any_place_to_cut_is_cut_between_characters() -> None:
 
 
 @pytest.mark.parametrize(
-    "sign", ["👩‍👩‍👧", "👍🏽", "❤\ufe0f", "e\u0301", "a\u0323\u0302", "🏳\ufe0f‍🌈", "🇫🇷"]
+    "sign",
+    [
+        "👩‍👩‍👧",
+        "👍🏽",
+        "❤\ufe0f",
+        "e\u0301",
+        "a\u0323\u0302",
+        "🏳\ufe0f‍🌈",
+        "🇫🇷",
+        "1\ufe0f\u20e3",
+        "कि",
+    ],
 )
 @pytest.mark.parametrize("before", range(12))
 def test_a_cut_never_falls_inside_of_a_sign(sign: str, before: int) -> None:
@@ -226,6 +238,15 @@ def test_a_code_block_that_is_cut_is_closed_and_opened_again_in_its_language() -
     assert "\n".join(held) == code
 
 
+def test_code_that_ends_at_a_cut_leaves_no_empty_block_behind() -> None:
+    code = "```\n" + "x" * 56
+    for after in ("", "\nafter"):
+        for end in range(1, 4):
+            parts = split(f"{code}\n{'`' * end}{after if end == 3 else ''}", 64)
+            assert parts[0] == f"{code}\n```"
+            assert parts[1:] in ([], ["after"])
+
+
 def test_after_a_code_block_text_is_text_again() -> None:
     parts = split("```\n" + "code\n" * 20 + "```\n" + "word " * 20, 64)
     assert "```" not in parts[-1]
@@ -237,10 +258,12 @@ def test_a_code_block_that_is_not_closed_yet_is_closed_in_the_message() -> None:
 
 
 def test_a_fence_inside_of_a_longer_one_is_code() -> None:
-    text = "````\n```\n" + "code\n" * 20 + "```\n````\nafter"
-    parts = split(text, 64)
-    assert parts[-1].endswith("````\nafter")
-    assert all(part.startswith("````") for part in parts)
+    *code, last = split("````\n```\n" + "code\n" * 20 + "```\n````\nafter", 64)
+    assert last == "after"
+    assert len(code) > 1
+    for part in code:
+        assert part.startswith("````\n")
+        assert part.endswith("\n````")
 
 
 def test_tildes_are_closed_by_tildes() -> None:
