@@ -11,12 +11,21 @@ from dataclasses import dataclass
 
 Measure = Callable[[str], int]
 
+LONGEST_SIGN = 16
+"""Characters that an emoji or letter may be made of; longer chains are cut."""
+
+_FLAG = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+_JOINERS = "\u200d" + "".join(map(chr, [*range(0x1F3FB, 0x1F400), *range(0xE0020, 0xE0080)]))
+"""What changes the emoji before it: joiner, skin tones, and the letters of a region's flag."""
+
 FENCE_MARKS = 12
 FENCE_LANGUAGE = 24
 """Characters of a fence's opening that are repeated in the next part."""
 
 _FENCE = re.compile(r"^ {0,3}(?P<marks>`{3,}|~{3,})(?P<info>[^`]*)$")
 """CommonMark 0.31, section 4.5: up to three spaces, three or more marks, then the language."""
+_MAY_OPEN = re.compile(r"^ {0,3}(?P<marks>`{3,}|~{3,})")
+"""The beginning of a line that is a fence, or was one before the line went on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,11 @@ class _Fence:
             and set(stripped) == {self.marks[0]}
             and len(line) - len(line.lstrip(" ")) <= 3
         )
+
+    def ends_with(self, text: str) -> bool:
+        """Whether all that is left of the code in `text` is its end, or the beginning of that."""
+        line, newline, _ = text.partition("\n")
+        return self.closed_by(line) or (not newline and bool(line) and line in self.marks)
 
 
 def utf8_size(text: str) -> int:
@@ -63,9 +77,13 @@ def split(text: str, limit: int, measure: Measure = len) -> list[str]:
         piece, rest = rest[:cut], rest[cut:]
         after = _open_after(piece, fence)
         closing = f"\n{after.marks}" if after else ""
-        parts.append(opening + piece.rstrip("\n") + closing)
+        part = opening + piece.rstrip("\n") + closing
+        if part.strip():  # a platform refuses a message without a visible sign
+            parts.append(part)
         fence = after
         rest = rest.lstrip("\n") if fence is None else rest.removeprefix("\n")
+        if fence is not None and fence.ends_with(rest):
+            fence, rest = None, rest.partition("\n")[2].lstrip("\n")
     return parts
 
 
@@ -84,37 +102,60 @@ def _cut(text: str, fence: _Fence | None, room: int, measure: Measure) -> int:
 
 
 def _longest(text: str, fence: _Fence | None, room: int, measure: Measure) -> int:
-    """The most characters of `text` that fit into `room` together with the closing of a fence."""
-    low, high = 0, min(len(text), max(room, 1))  # no character measures less than 1
+    """The most characters of `text` all of whose beginnings fit, each with its fence closed.
+
+    All of them, since the text grows: a fence whose end just fits was cut before its end came.
+    """
+    taken = size = 0
+    while taken < len(text):
+        end = text.find("\n", taken) + 1 or len(text)
+        line = text[taken:end]
+        reserve = _reserve(line, fence, measure)
+        if size + measure(line) + reserve > room:
+            return max(taken + _fitting(line, fence, room - size, measure), 1)
+        fence = _open_after(line.removesuffix("\n"), fence)
+        size += measure(line)
+        taken = end
+    return taken
+
+
+def _fitting(line: str, fence: _Fence | None, room: int, measure: Measure) -> int:
+    """How many characters of a line fit into `room`, together with the closing of a fence."""
+    low, high = 0, min(len(line), max(room, 0))  # no character measures less than 1
     while low < high:
         middle = (low + high + 1) // 2
-        if measure(text[:middle]) <= room:
+        if measure(line[:middle]) + _reserve(line[:middle], fence, measure) <= room:
             low = middle
         else:
             high = middle - 1
-    while low > 1:
-        after = _open_after(text[:low], fence)
-        size = measure(text[:low] + (f"\n{after.marks}" if after else ""))
-        if size <= room:
-            break
-        low -= max(1, (size - room) // 4)
-    return max(low, 1)
+    return low
+
+
+def _reserve(line: str, fence: _Fence | None, measure: Measure) -> int:
+    """The room that the closing of a fence may need while `line` is written."""
+    if fence is not None:
+        return measure(f"\n{fence.marks}")
+    match = _MAY_OPEN.match(line)
+    return measure(f"\n{match['marks']}") if match else 0
 
 
 def _between_characters(text: str, at: int) -> int:
     """The nearest place before `at` that cuts no emoji or letter from what belongs to it."""
-    back = at
-    while back > 1 and at - back < 16:
-        following = text[back] if back < len(text) else ""
-        joined = following and (
-            unicodedata.combining(following)
-            or following in "\u200d\ufe0f"
-            or 0x1F3FB <= ord(following) <= 0x1F3FF
-        )
-        if not joined and text[back - 1] != "\u200d":
+    for back in range(at, max(1, at - LONGEST_SIGN), -1):
+        if not _joined(text, back):
             return back
-        back -= 1
     return at
+
+
+def _joined(text: str, at: int) -> bool:
+    """Whether the characters before and after `at` make one sign."""
+    before, after = text[at - 1], text[at : at + 1]
+    if not after:
+        return False
+    if before in _FLAG and after in _FLAG:  # two letters make a flag
+        letters = len(text[max(0, at - 64) : at]) - len(text[max(0, at - 64) : at].rstrip(_FLAG))
+        return letters % 2 == 1
+    return unicodedata.category(after).startswith("M") or after in _JOINERS or before == "\u200d"
 
 
 def _open_after(text: str, fence: _Fence | None) -> _Fence | None:
@@ -125,6 +166,7 @@ def _open_after(text: str, fence: _Fence | None) -> _Fence | None:
                 fence = None
         elif match := _FENCE.match(line):
             language = match["info"].strip().split(" ")[0]
+            language = language if language.isascii() else ""
             marks = match["marks"][:FENCE_MARKS]
             fence = _Fence(marks + language[:FENCE_LANGUAGE], match["marks"])
     return fence

@@ -18,8 +18,8 @@ import structlog
 from bot.domain import Conversation, FinishReason, Incoming, MessageRef, Release, Turn
 from bot.errors import Busy, ModelError, ModelUnavailable, StoreUnavailable, TooLong
 from bot.lanes import Lanes, Ticket
-from bot.model import Delta, Message, Model
-from bot.prompt import fit
+from bot.model import Delta, Model
+from bot.prompt import Prompt, fit
 from bot.settings import ChatSettings
 from bot.store.inbox import Inbox
 from bot.store.people import People
@@ -116,9 +116,7 @@ class Chat:
             return
         turn, ticket = taken
         try:
-            yield Accepted(turn.id)
-            await ticket.called()
-            async with aclosing(self._answer(turn)) as events:
+            async with aclosing(self._answer(turn, ticket)) as events:
                 async for event in events:
                     yield event
         finally:
@@ -179,12 +177,14 @@ class Chat:
                     return turn.conversation
         return conversation(ref.message) if incoming.mentions_bot else None
 
-    async def _answer(self, turn: Turn) -> Events:
-        """Answer a turn whose time has come, and store how it ended."""
+    async def _answer(self, turn: Turn, ticket: Ticket) -> Events:
+        """Answer a turn once its time has come, and store how it ended."""
         text: list[str] = []
         first: float | None = None
         ended = Ended("cancelled")
         try:
+            yield Accepted(turn.id)
+            await ticket.called()
             async with aclosing(self._generate(turn)) as events:
                 async for event in events:
                     if isinstance(event, Ended):
@@ -214,11 +214,17 @@ class Chat:
         """The events from prompt and model; foreign trouble becomes the problem of the last one."""
         deadline = self._clock() + self._wait_s
         begun = waiting = False
+        held: tuple[Turn, ...] = ()
+        window: Turn | None = None
         while True:
             try:
-                messages = await self._prompt(turn)
+                if window is not None:
+                    await self._turns.set_window(turn.conversation, window.id)
+                held = ()
+                prompt = await self._prompt(turn)
+                held = prompt.turns
                 async with aclosing(
-                    self._model.stream(messages, self._release.sampling, user=turn.asker.key)
+                    self._model.stream(prompt.messages, self._release.sampling, user=turn.asker.key)
                 ) as deltas:
                     async for delta in deltas:
                         if delta.text:
@@ -237,8 +243,11 @@ class Chat:
                 waiting = True
                 await asyncio.sleep(RETRY_S)
             except TooLong:
-                yield Ended("error", "too_long")
-                return
+                if not held:
+                    yield Ended("error", "too_long")
+                    return
+                # The server counts more than we estimate: half of the memory is enough.
+                window = (*held, turn)[(len(held) + 1) // 2]
             except Busy:
                 yield Ended("error", "busy")
                 return
@@ -251,24 +260,37 @@ class Chat:
                 yield Ended("error", "store")
                 return
 
-    async def _prompt(self, turn: Turn) -> list[Message]:
+    async def _prompt(self, turn: Turn) -> Prompt:
         served = await self._model.served()
         budget = (served.context or DEFAULT_CONTEXT) - self._release.sampling.max_tokens
-        history = await self._turns.history(turn.conversation, self._settings.history_turns + 1)
-        window = await self._turns.window(turn.conversation)
-        ids = [past.id for past in history]
-        start = ids.index(window) if window in ids else 0
+        past = await self._memory(turn)
+        most = self._settings.history_turns
+        kept = past if len(past) <= most else past[len(past) - most // 2 :]
         prompt = await fit(
             system=self._release.system_prompt,
-            history=history[start : ids.index(turn.id)] if turn.id in ids else (),
+            history=kept,
             question=turn.text,
             budget=budget,
             count=self._model.count_tokens,
         )
-        if prompt.trimmed:
+        if prompt.trimmed or len(kept) < len(past):
             first = prompt.turns[0] if prompt.turns else turn
             await self._turns.set_window(turn.conversation, first.id)
-        return prompt.messages
+        return prompt
+
+    async def _memory(self, turn: Turn) -> list[Turn]:
+        """The turns before this one that the conversation's memory holds, oldest first.
+
+        Looks one turn further back than the memory goes, and past those that wait behind.
+        """
+        later = self._settings.max_waiting_conversation
+        history = await self._turns.history(
+            turn.conversation, self._settings.history_turns + 1 + later
+        )
+        ids = [past.id for past in history]
+        window = await self._turns.window(turn.conversation)
+        start = ids.index(window) if window in ids else 0
+        return history[start : ids.index(turn.id)] if turn.id in ids else []
 
 
 def _ended(delta: Delta) -> Ended:

@@ -9,11 +9,12 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import Literal, Self, TypedDict, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
+from pydantic import BaseModel, ValidationError
 
 from bot.domain import FinishReason, Sampling
 from bot.errors import Busy, ModelError, ModelUnavailable, TooLong
@@ -21,10 +22,11 @@ from bot.errors import Busy, ModelError, ModelUnavailable, TooLong
 CONNECT_S = 5.0
 SHORT_CALL_S = 30.0
 """Seconds for a call that computes nothing long: models, tokenize, health."""
-CHARS_PER_TOKEN = 3.0
-"""Used where the server cannot count; low for English (about 4), so that prompts stay inside."""
+BYTES_PER_TOKEN = 3.0
+"""Used where the server cannot count; low for English (about 4), so that prompts stay inside, and
+a token for each sign of Chinese or Japanese."""
 TEMPLATE_TOKENS = 8
-"""Tokens that a chat template adds to a message, about; used with CHARS_PER_TOKEN only."""
+"""Tokens that a chat template adds to a message, about; used with BYTES_PER_TOKEN only."""
 
 
 class Message(TypedDict):
@@ -48,6 +50,38 @@ class Delta:
 
     text: str = ""
     finish: FinishReason | None = None
+
+
+class _Model(BaseModel):
+    id: str
+    max_model_len: int | None = None
+
+
+class _Models(BaseModel):
+    data: list[_Model] | None = None
+
+
+class _Count(BaseModel):
+    count: int
+
+
+class _Piece(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    delta: _Piece | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(BaseModel):
+    choices: list[_Choice] | None = None
+    error: object = None
+
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+
+_FINISH: dict[str, FinishReason] = {reason: reason for reason in get_args(FinishReason)}
 
 
 class Model:
@@ -98,8 +132,8 @@ class Model:
     async def served(self, *, fresh: bool = False) -> Served:
         """The model asked for, or the server's first. Raises ModelUnavailable, ModelError."""
         if self._served is None or fresh:
-            listed = (await self._call("GET", f"{self._url}/models")).get("data") or []
-            models = {str(model.get("id")): model for model in listed}
+            listed = (await self._call(_Models, "GET", f"{self._url}/models")).data or []
+            models = {model.id: model for model in listed}
             if not models:
                 raise ModelError(f"the model server at {self._url} serves no model")
             name = self._name or next(iter(models))
@@ -108,8 +142,7 @@ class Model:
                     f"the model server at {self._url} has no model {name!r}; it has "
                     + ", ".join(sorted(models))
                 )
-            context = models[name].get("max_model_len")
-            self._served = Served(name, context if isinstance(context, int) else None)
+            self._served = Served(name, models[name].max_model_len)
         return self._served
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
@@ -122,13 +155,11 @@ class Model:
                 "add_generation_prompt": True,
             }
             try:
-                answer = await self._call("POST", f"{self._root}/tokenize", body)
+                return (await self._call(_Count, "POST", f"{self._root}/tokenize", body)).count
             except ModelError:
                 self._counts = False  # OpenAI and others have no such endpoint
-            else:
-                return int(answer["count"])
         return sum(
-            TEMPLATE_TOKENS + int(len(message["content"]) / CHARS_PER_TOKEN) + 1
+            TEMPLATE_TOKENS + int(len(message["content"].encode()) / BYTES_PER_TOKEN) + 1
             for message in messages
         )
 
@@ -168,7 +199,9 @@ class Model:
                             return
         raise ModelUnavailable("the model's server broke off in the middle of an answer")
 
-    async def _call(self, method: str, url: str, body: object = None) -> dict[str, Any]:
+    async def _call(
+        self, kind: type[_Answer], method: str, url: str, body: object = None
+    ) -> _Answer:
         timeout = aiohttp.ClientTimeout(total=SHORT_CALL_S, sock_connect=CONNECT_S)
         with self._converted():
             async with self._opened().request(
@@ -182,12 +215,9 @@ class Model:
                 if response.status != 200:
                     raise _refusal(response.status, raw, self._url)
         try:
-            answer = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
+            return kind.model_validate_json(raw)
+        except ValidationError as error:
             raise ModelError(f"the server at {url} does not speak OpenAI's API") from error
-        if not isinstance(answer, dict):
-            raise ModelError(f"the server at {url} does not speak OpenAI's API")
-        return answer
 
     @contextmanager
     def _converted(self) -> Iterator[None]:
@@ -216,16 +246,18 @@ async def _deltas(stream: aiohttp.StreamReader) -> AsyncGenerator[Delta, None]:
         if data == b"[DONE]":
             break
         try:
-            chunk = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise ModelUnavailable("the model's server sent what is no JSON") from error
-        if "error" in chunk:
-            raise ModelUnavailable(f"the model's server failed: {_message(chunk)}")
-        for choice in chunk.get("choices") or ():
-            text = (choice.get("delta") or {}).get("content")
-            if text:
-                yield Delta(text)
-            finish = choice.get("finish_reason") or finish
+            chunk = _Chunk.model_validate_json(data)
+        except ValidationError as error:
+            raise ModelUnavailable(
+                "the model's server sent what is no piece of an answer"
+            ) from error
+        if chunk.error is not None:
+            raise ModelUnavailable(f"the model's server failed: {_message(chunk.error)}")
+        for choice in chunk.choices or ():
+            if choice.delta is not None and choice.delta.content:
+                yield Delta(choice.delta.content)
+            if choice.finish_reason is not None:
+                finish = _FINISH.get(choice.finish_reason, "error")
     else:
         if finish is None:
             return  # the stream ended without a word: the caller tells that it broke off
@@ -239,7 +271,7 @@ def _refusal(status: int, raw: bytes, url: str) -> Exception:
         body = {}
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
-    said = _message(body)
+    said = _message(error)
     if code == "context_length_exceeded":
         return TooLong("the prompt is longer than the model's context allows")
     if status == 429:
@@ -251,7 +283,6 @@ def _refusal(status: int, raw: bytes, url: str) -> Exception:
     return ModelError(f"the model server at {url} refuses a request ({status}): {said}")
 
 
-def _message(body: Any) -> str:
-    error = body.get("error") if isinstance(body, dict) else None
+def _message(error: object) -> str:
     said = error.get("message") if isinstance(error, dict) else error
     return " ".join(str(said or "no reason given").split())[:300]

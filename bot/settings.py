@@ -34,8 +34,13 @@ def _socket_url(value: str) -> str:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in {"redis", "rediss", "unix"}:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        # A slash in a password has to be written as %2F: else what is before it is host and port.
+        whole = parts.scheme == "unix" or (bool(parts.hostname) and parts.port != 0)
+    except ValueError:  # its text holds what was taken for the port
+        whole = False
+    if not whole or parts.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("should be a URL such as redis://:password@host:6379/0 or unix:///path")
     return value
 

@@ -4,13 +4,14 @@ Owns the client; `embedded` owns the server when there is no URL. Promises that 
 client talks to a Redis or Valkey that is new enough.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import (
@@ -32,6 +33,8 @@ from bot.store.embedded import embedded_server
 
 Client: TypeAlias = "Redis"
 
+CONNECTIONS = 64
+
 OLDEST = (7, 0)
 """The oldest server that has all commands used here (Redis 7.0 and Valkey 7.2 onwards)."""
 
@@ -49,16 +52,18 @@ async def connect(settings: RedisSettings, state_dir: Path) -> AsyncIterator[Cli
         else:
             url = await stack.enter_async_context(embedded_server(state_dir / "valkey"))
             shown = "the embedded server"
-        # Retried at most once: a command that hangs must not hang its turn.
-        client: Client = Redis.from_url(
+        # One command more than there are connections waits for one.
+        pool = BlockingConnectionPool.from_url(
             url,
             decode_responses=True,
             socket_timeout=settings.timeout_s,
             socket_connect_timeout=settings.timeout_s,
-            health_check_interval=15,
-            max_connections=64,
+            max_connections=CONNECTIONS,
+            timeout=settings.timeout_s,
+            # Retried at most once: a command that hangs must not hang its turn.
             retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
         )
+        client: Client = Redis.from_pool(pool)
         stack.push_async_callback(client.aclose)
         await _check(client, shown)
         yield client
@@ -67,18 +72,23 @@ async def connect(settings: RedisSettings, state_dir: Path) -> AsyncIterator[Cli
 async def _check(client: Client, shown: str) -> None:
     try:
         info = await client.info("server")
-    except (AuthenticationError, AuthorizationError) as error:
-        raise StoreError(f"Redis at {shown} refuses the user or password: {error}") from error
     except (RedisConnectionError, RedisTimeoutError) as error:
+        # A refused login is met on connecting, and comes as the cause of a connection error.
+        if isinstance(error.__cause__ or error, AuthenticationError | AuthorizationError):
+            raise StoreError(
+                f"Redis at {shown} refuses the user or password: {_cause(error)}"
+            ) from error
         raise StoreError(
             f"Redis at {shown} cannot be reached: {_cause(error)}; is redis.url right, and the "
             "server running?"
         ) from error
-    except ResponseError as error:
-        raise StoreError(f"Redis at {shown} refuses us: {error}") from error
+    except RedisError as error:
+        if "HELLO" in str(error):  # the client's first word, which came with Redis 6
+            raise StoreError(f"Redis at {shown} is too old: 7.0 or newer is needed") from error
+        raise StoreError(f"Redis at {shown} refuses us: {_cause(error)}") from error
     name = "Valkey" if "valkey_version" in info else "Redis"
     version = str(info.get("valkey_version") or info.get("redis_version") or "0")
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
         raise StoreError(f"{name} {version} at {shown} is too old: 7.0 or newer is needed")
 
 
@@ -89,7 +99,7 @@ def _cause(error: RedisError) -> str:
 def without_password(url: str) -> str:
     """The URL as it may be shown: user and password taken out."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @contextmanager
@@ -99,3 +109,5 @@ def converted() -> Iterator[None]:
         yield
     except (RedisConnectionError, RedisTimeoutError) as error:
         raise StoreUnavailable(f"Redis does not answer: {_cause(error)}") from error
+    except ResponseError as error:  # a full disk or memory, a replica
+        raise StoreUnavailable(f"Redis refuses a command: {_cause(error)}") from error

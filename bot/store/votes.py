@@ -73,19 +73,14 @@ class Votes:
 
     async def listed(self) -> AsyncGenerator[Vote, None]:
         """All votes, the latest first; a vote without a value (both thumbs) has 0."""
-        start = 0
-        while True:
-            with converted():
-                page = cast(
-                    "list[tuple[str, float]]",
-                    await self._client.zrange(
-                        keys.VOTES, start, start + PAGE - 1, desc=True, withscores=True
-                    ),
-                )
-            if not page:
-                return
-            start += len(page)
-            for vote in await self._read(page):
+        with converted():
+            names = cast(
+                "list[tuple[str, float]]",
+                await self._client.zrange(keys.VOTES, 0, -1, desc=True, withscores=True),
+            )
+        # The names at once, since votes that come meanwhile would move the pages.
+        for start in range(0, len(names), PAGE):
+            for vote in await self._read(names[start : start + PAGE]):
                 yield vote
 
     async def _read(self, page: list[tuple[str, float]]) -> list[Vote]:
