@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 import orjson
 
+from tests.waiting import until
+
 START_S = 60.0
 ANSWER_S = 60.0
 
@@ -155,7 +157,7 @@ class Seat:
             found[:] = await self.answers(platform, channel, user, after=after)
             return "".join(each["text"] for each in found) == expected
 
-        await until(shown, lambda: f"not {expected!r} but {[each['text'] for each in found]}")
+        await soon(shown, lambda: f"not {expected!r} but {[each['text'] for each in found]}")
         return found
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -172,13 +174,11 @@ async def seat(url: str) -> AsyncIterator[Seat]:
         yield Seat(url, session)
 
 
-async def until(
-    reached: Callable[[], Awaitable[bool]],
-    otherwise: Callable[[], str] = lambda: "not reached in time",
-    timeout_s: float = ANSWER_S,
+async def soon(
+    check: Callable[[], Awaitable[object]],
+    otherwise: Callable[[], str] = lambda: "it did not happen in time",
+    *,
+    within_s: float = ANSWER_S,
 ) -> None:
-    """Wait for a condition that another process brings about."""
-    deadline = time.monotonic() + timeout_s
-    while not await reached():
-        assert time.monotonic() < deadline, otherwise()
-        await asyncio.sleep(0.05)
+    """Wait for what another process brings about."""
+    await until(check, otherwise, within_s=within_s, every_s=0.05)

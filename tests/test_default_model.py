@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import Seat, candor, seat, until, votes
+from tests.process import Seat, candor, seat, soon, votes
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(400)]
 
@@ -56,7 +56,7 @@ async def test_people_ask_in_a_channel_a_thread_and_a_direct_message_and_vote(
                 (vote["platform"], vote["person"]["name"], vote["value"]) for vote in found
             } == {(platform, name, 1) for name in ("Alice", "Bob", "Carol")}
 
-        await until(voted)
+        await soon(voted)
 
 
 async def _answer(
@@ -69,5 +69,5 @@ async def _answer(
         seen.append(await person.answers(platform, channel, user, after=after))
         return len(seen) > 60 and bool(seen[-1]) and all(each == seen[-1] for each in seen[-60:])
 
-    await until(steady, timeout_s=120)
+    await soon(steady, within_s=120)
     return seen[-1][0]

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.process import Candor, candor, seat, until
+from tests.process import Candor, candor, seat, soon
 from tests.scripted_model import scripted_model
 from tests.tiny_model import make_tiny_model
 
@@ -187,7 +187,7 @@ async def _survives_a_death(bot: Candor, url: str, platform: str) -> None:
         async def begun() -> bool:
             return bool(await person.answers(platform, "dm", after=asked))
 
-        await until(begun)
+        await soon(begun)
         model.suspend()
         model.kill()
         waiting = await person.write(platform, "dm", "bob", "and me?")
@@ -198,19 +198,19 @@ async def _survives_a_death(bot: Candor, url: str, platform: str) -> None:
                 "_The model is not available right now. Please ask again in a moment._"
             )
 
-        await until(cut)
+        await soon(cut)
 
         async def told() -> bool:
             said = [each["text"] for each in await person.answers(platform, "dm", "bob")]
             return said == ["_The model is starting; I answer as soon as it is up._"]
 
-        await until(told)
+        await soon(told)
 
         async def answered() -> bool:
             [answer] = await person.answers(platform, "dm", "bob", after=waiting)
             return "_The model" not in answer["text"] and len(answer["text"]) > 10
 
-        await until(answered)
+        await soon(answered)
         assert '"the model\'s server died"' in bot.said
 
 
@@ -237,7 +237,7 @@ async def test_the_model_server_ends_with_a_bot_that_is_killed(tmp_path: Path, t
         async def gone() -> bool:
             return not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
-        await until(gone, timeout_s=20)
+        await soon(gone, within_s=20)
     async with candor("votes", said=tmp_path / "votes.log", settings=settings) as listing:
         assert await listing.ends() == 0  # and ends the Valkey that the killed bot left
     await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import Candor, Seat, candor, seat, until, votes
+from tests.process import Candor, Seat, candor, seat, soon, votes
 from tests.scripted_model import Piece, ScriptedModel, scripted_model
 
 PLATFORMS = ("slack", "discord")
@@ -164,14 +164,14 @@ async def test_an_answer_grows_and_is_whole_at_the_end_however_long_it_is(
             answers = await up.seat.answers(platform, "general", after=asked)
             return [each["text"] for each in answers] == [text[:300].strip()]
 
-        await until(begun)
+        await soon(begun)
         going_on.set()
 
         async def whole() -> bool:
             parts = [each["text"] for each in await up.seat.answers(platform, "general")]
             return "\n\n".join(parts) == text
 
-        await until(whole)
+        await soon(whole)
         parts = await up.seat.answers(platform, "general")
         assert len(parts) > (2 if platform == "slack" else 10)
         assert parts[0]["edited"]
@@ -182,7 +182,7 @@ async def test_an_answer_grows_and_is_whole_at_the_end_however_long_it_is(
             expected = {(platform, "Bob", 1), (platform, "Carol", 1)}
             return set(await up.votes()) == expected
 
-        await until(both)
+        await soon(both)
         assert len(await up.votes()) == 2
 
 
@@ -198,7 +198,7 @@ async def test_reactions_become_votes_and_are_taken_back(platform: str, tmp_path
                 found = {(name, value) for _, name, value in await up.votes()}
                 return found == set(expected)
 
-            await until(reached, lambda: f"not {expected}")
+            await soon(reached, lambda: f"not {expected}")
 
         await up.seat.react(platform, "general", answer["id"], "alice", up_emoji)
         await up.seat.react(platform, "general", answer["id"], "bob", "👎")
@@ -229,7 +229,7 @@ async def test_memory_and_votes_are_there_after_a_restart(
         async def voted() -> bool:
             return await up.votes() == [(platform, "Alice", -1)]
 
-        await until(voted)
+        await soon(voted)
         up.bot.process.send_signal(end)
         await up.bot.ends()
         async with candor("run", said=tmp_path / "again.log", settings=up.settings) as again:
@@ -244,7 +244,7 @@ async def test_memory_and_votes_are_there_after_a_restart(
             async def retracted() -> bool:
                 return await up.votes() == []
 
-            await until(retracted)
+            await soon(retracted)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -291,7 +291,7 @@ async def test_slack_over_signed_http_works_like_socket_mode(
         async def voted() -> bool:
             return await up.votes() == [("slack", "Bob", 1)]
 
-        await until(voted)
+        await soon(voted)
         assert len(up.model.requests) == 1
 
 

@@ -5,8 +5,14 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 
-async def until(check: Callable[[], object | Awaitable[object]], *, within_s: float = 5.0) -> None:
-    """Wait until `check()` is true; fails the test when it is not in time."""
+async def until(
+    check: Callable[[], object | Awaitable[object]],
+    otherwise: Callable[[], str] = lambda: "it did not happen in time",
+    *,
+    within_s: float = 5.0,
+    every_s: float = 0.005,
+) -> None:
+    """Wait until `check()` is true; the test fails with `otherwise()` when it is not in time."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:
         found = check()
@@ -14,5 +20,5 @@ async def until(check: Callable[[], object | Awaitable[object]], *, within_s: fl
             found = await found
         if found:
             return
-        assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.005)
+        assert asyncio.get_running_loop().time() < deadline, otherwise()
+        await asyncio.sleep(every_s)

@@ -4,7 +4,7 @@ discord.py takes its target from class attributes, so a served world sets them a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -16,16 +16,9 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from adapters.sandbox.discord import CHANNEL_IDS, DiscordWorld
+from tests.waiting import until
 
 TOKEN = "a-token-of-the-sandbox"
-
-
-async def until(check: Callable[[], object], *, within_s: float = 5.0) -> None:
-    """Wait until `check()` is true; fails the test when it is not in time."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while not check():
-        assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 class Bot(discord.Client):

@@ -5,7 +5,7 @@ them away for as long as it is served.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.sandbox.slack import Knobs, SlackWorld
+from tests.waiting import until
 
 BOT_TOKEN = "xoxb-1-test"
 APP_TOKEN = "xapp-1-test"
@@ -25,14 +26,6 @@ SIGNING_SECRET = "a signing secret"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 # Short waits, but long enough for a busy machine: a late acknowledgement would be a repetition.
 QUICK = Knobs(ack_timeout=1.5, redelivery_delays=(0.0, 0.05, 0.05), disconnect_lead=0.3)
-
-
-async def until(check: Callable[[], object], *, within_s: float = 5.0) -> None:
-    """Wait until `check()` is true; fails the test when it is not in time."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while not check():
-        assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 @dataclass(slots=True)

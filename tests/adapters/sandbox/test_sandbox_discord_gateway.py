@@ -12,7 +12,8 @@ import pytest
 
 from adapters.sandbox.discord import GUILD_ID, GatewaySettings, Intents, Limits, Window
 from adapters.sandbox.discord.sessions import KEPT_EVENTS
-from tests.adapters.sandbox.discord_bench import TOKEN, Served, served, until
+from tests.adapters.sandbox.discord_bench import TOKEN, Served, served
+from tests.waiting import until
 
 ALL_BUT_PRIVILEGED = 1 << 0 | 1 << 9 | 1 << 10 | 1 << 12
 

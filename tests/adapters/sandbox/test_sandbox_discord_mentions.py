@@ -6,7 +6,8 @@ import discord
 import pytest
 
 from adapters.sandbox.discord import BOT_ROLE_ID, BOT_USER_ID, PEOPLE_IDS, PEOPLE_ROLE_ID
-from tests.adapters.sandbox.discord_bench import served, until
+from tests.adapters.sandbox.discord_bench import served
+from tests.waiting import until
 
 ALICE, BOB = PEOPLE_IDS["alice"], PEOPLE_IDS["bob"]
 LOUD = f"@everyone <@{ALICE}> <@&{PEOPLE_ROLE_ID}>"

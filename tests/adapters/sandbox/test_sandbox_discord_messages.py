@@ -9,7 +9,8 @@ import pytest
 
 from adapters.sandbox.discord import BOT_USER_ID, PEOPLE_IDS, Intents
 from adapters.sandbox.platform import ControlError
-from tests.adapters.sandbox.discord_bench import Bot, served, until
+from tests.adapters.sandbox.discord_bench import Bot, served
+from tests.waiting import until
 
 ALICE = discord.Object(PEOPLE_IDS["alice"])
 

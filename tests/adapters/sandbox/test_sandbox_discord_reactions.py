@@ -12,7 +12,8 @@ from adapters.sandbox.discord import (
     Permission,
 )
 from adapters.sandbox.platform import ControlError, ReactionView
-from tests.adapters.sandbox.discord_bench import Bot, served, until
+from tests.adapters.sandbox.discord_bench import Bot, served
+from tests.waiting import until
 
 
 async def test_a_person_s_reaction_is_told_with_all_its_ids_and_taken_back() -> None:

@@ -15,7 +15,8 @@ from adapters.sandbox.discord import (
     Limits,
     Window,
 )
-from tests.adapters.sandbox.discord_bench import served, until
+from tests.adapters.sandbox.discord_bench import served
+from tests.waiting import until
 
 GENERAL = f"/channels/{CHANNEL_IDS['general']}"
 POST_MESSAGE = "POST /channels/{channel_id}/messages"

@@ -12,7 +12,8 @@ from adapters.sandbox.discord import (
     Permission,
 )
 from adapters.sandbox.platform import ControlError
-from tests.adapters.sandbox.discord_bench import served, until
+from tests.adapters.sandbox.discord_bench import served
+from tests.waiting import until
 
 
 async def test_a_thread_of_the_bot_has_its_message_s_id_and_carries_talk_both_ways() -> None:

@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from adapters.sandbox.slack import BOT_USER_ID, CHANNEL_IDS, DEFAULT_SCOPES, IM_IDS, USER_IDS
-from tests.adapters.sandbox.slack_bench import BOT_TOKEN, connected_bot, error_of, slack, until
+from tests.adapters.sandbox.slack_bench import BOT_TOKEN, connected_bot, error_of, slack
+from tests.waiting import until
 
 GENERAL = CHANNEL_IDS["general"]
 

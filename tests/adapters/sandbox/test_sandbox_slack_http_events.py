@@ -19,8 +19,8 @@ from tests.adapters.sandbox.slack_bench import (
     connected_bot,
     listening,
     slack,
-    until,
 )
+from tests.waiting import until
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ from tests.adapters.sandbox.slack_bench import (
     connected_bot,
     error_of,
     slack,
-    until,
 )
+from tests.waiting import until
 
 
 async def socket_url(served: Served) -> str:

@@ -13,8 +13,8 @@ from tests.adapters.sandbox.slack_bench import (
     connected_bot,
     error_of,
     slack,
-    until,
 )
+from tests.waiting import until
 
 IM = IM_IDS["alice"]
 BUTTONS = {

@@ -25,7 +25,8 @@ from adapters.sandbox.slack import (
     RateLimit,
 )
 from adapters.sandbox.slack.settings import Knobs
-from tests.adapters.sandbox.slack_bench import BOT_TOKEN, error_of, slack, until
+from tests.adapters.sandbox.slack_bench import BOT_TOKEN, error_of, slack
+from tests.waiting import until
 
 GENERAL = CHANNEL_IDS["general"]
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "*hello*"}}
