@@ -83,8 +83,13 @@ def load(
 
 
 def show_progress() -> default_model.Progress:
-    """Progress as a bar on stderr, which goes away when the work is done."""
-    bar = Bar(console=Console(stderr=True), transient=True)
+    """Progress as a bar on stderr, which goes away when the work is done; a line where no terminal
+    is."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        log.info("engine.unpacking", model=default_model.MODEL_ID)
+        return lambda _phase, _done, _total: None
+    bar = Bar(console=console, transient=True)
     task = bar.add_task("unpacking the default model", total=None)
 
     def show(phase: str, done: int, total: int) -> None:
