@@ -47,7 +47,7 @@ class Border:
     async def vote(self, reaction: Reaction) -> None:
         """Take a reaction as a vote, if it is one."""
         try:
-            async with self._votes[hash(reaction.ref) % VOTE_LOCKS]:
+            async with self._votes[hash(reaction.ref.key) % VOTE_LOCKS]:
                 await self._voting.react(reaction)
         except StoreUnavailable as error:
             log.error("reaction lost", message=reaction.ref.key, error=str(error))
@@ -66,3 +66,5 @@ class Border:
             await surface.post(wording.problem("error"), turn=incoming.ref.message, part=0)
         except (PlatformUnavailable, MessageGone) as error:
             log.error("person not told", message=incoming.ref.key, error=str(error))
+        except Exception:
+            log.exception("person not told", message=incoming.ref.key)

@@ -46,7 +46,7 @@ class _Fence:
     def ends_with(self, text: str) -> bool:
         """Whether all that is left of the code in `text` is its end, or the beginning of that."""
         line, newline, _ = text.partition("\n")
-        return self.closed_by(line) or (not newline and bool(line) and line in self.marks)
+        return self.closed_by(line) or (not newline and line.strip() in self.marks)
 
 
 def utf8_size(text: str) -> int:
@@ -85,6 +85,12 @@ def split(text: str, limit: int, measure: Measure = len) -> list[str]:
         if fence is not None and fence.ends_with(rest):
             fence, rest = None, rest.partition("\n")[2].lstrip("\n")
     return parts
+
+
+def closed(text: str) -> str:
+    """The text, with the code fence closed that is open at its end."""
+    fence = _open_after(text, None)
+    return f"{text}\n{fence.marks}" if fence else text
 
 
 def _cut(text: str, fence: _Fence | None, room: int, measure: Measure) -> int:

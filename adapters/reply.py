@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from adapters import wording
-from adapters.markdown import split
+from adapters.markdown import closed, split
 from adapters.pacing import Pacing
 from bot.core import Accepted, Ended, Event, Events, Text, Waiting
 from bot.domain import MessageRef
@@ -63,25 +63,53 @@ class Reply:
         self._add_part = add_part
         self._refs: list[MessageRef] = []
         self._shown: list[str] = []
+        self._adding: asyncio.Task[None] | None = None
+        self.steps = 0
+        """Posts and edits that the platform took."""
 
     async def show(self, text: str) -> None:
         """Make the messages show `text`: edit what differs, post what is missing.
 
         Raises PlatformUnavailable; calling again goes on where it stopped.
         """
+        if self._adding is not None:
+            await self._added(self._adding)
         parts = split(text, self._surface.limit, self._surface.measure)
         for part, content in enumerate(parts):
             if part >= len(self._refs):
-                ref = await self._surface.post(content, turn=self._turn, part=part)
-                self._refs.append(ref)
-                self._shown.append(content)
-                await self._record(ref)
+                self._adding = asyncio.create_task(self._add(content, part))
+                await self._added(self._adding)
             elif self._shown[part] != content:
                 try:
                     await self._surface.edit(self._refs[part], content)
                 except MessageGone as error:
                     log.warning("part is gone", turn=self._turn, part=part, error=str(error))
                 self._shown[part] = content
+                self.steps += 1
+
+    async def close(self) -> None:
+        """Give up a post that is under way."""
+        if self._adding is not None:
+            self._adding.cancel()
+            await asyncio.gather(self._adding, return_exceptions=True)
+
+    async def _add(self, content: str, part: int) -> None:
+        ref = await self._surface.post(content, turn=self._turn, part=part)
+        self._refs.append(ref)
+        self._shown.append(content)
+        self.steps += 1
+        await self._record(ref)
+
+    async def _added(self, adding: asyncio.Task[None]) -> None:
+        """Wait for a post; when we are cancelled it goes on, and the next `show` waits for it.
+
+        The platform may have taken it already, and would take it a second time.
+        """
+        try:
+            await asyncio.shield(adding)
+        finally:
+            if adding.done():
+                self._adding = None
 
     async def _record(self, ref: MessageRef) -> None:
         if not self._turn:
@@ -118,7 +146,8 @@ class Draft:
     def shown(self) -> str:
         """The text as it should stand in the channel now."""
         text = "".join(self._text).strip()
-        return "\n\n".join(line for line in (text, self._note(bool(text))) if line)
+        note = self._note(bool(text))
+        return f"{closed(text)}\n\n{note}" if text and note else text or note
 
     def _note(self, any_text: bool) -> str:
         if self.ended is None:
@@ -164,6 +193,8 @@ async def deliver(events: Events, surface: Surface, pacing: Pacing, add_part: Ad
                 draft.add(Ended("cancelled"))
             await _interrupted(draft, reply)
             raise
+        finally:
+            await reply.close()
 
 
 async def _interrupted(draft: Draft, reply: Reply) -> None:
@@ -187,8 +218,11 @@ async def _write(draft: Draft, reply: Reply, surface: Surface, pacing: Pacing) -
         except PlatformUnavailable as error:
             log.warning("interim text not shown", error=str(error))
             draft.changed.set()
+            if error.retry_after_s:
+                await asyncio.sleep(min(error.retry_after_s, BACKOFF_MAX_S))
+                continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(draft.over.wait(), error.retry_after_s or BACKOFF_S)
+                await asyncio.wait_for(draft.over.wait(), BACKOFF_S)
 
 
 async def _slot_before(over: asyncio.Event, surface: Surface, pacing: Pacing) -> bool:
@@ -205,16 +239,22 @@ async def _slot_before(over: asyncio.Event, surface: Surface, pacing: Pacing) ->
 
 
 async def _finish(draft: Draft, reply: Reply, surface: Surface, pacing: Pacing) -> None:
-    """Show the whole text, and insist. Raises PlatformUnavailable, MessageGone."""
-    for attempt in range(FINAL_TRIES):
+    """Show the whole text, and insist for as long as it goes on.
+
+    Raises PlatformUnavailable, MessageGone.
+    """
+    tries = 0
+    while True:
         await pacing.slot(surface.scope, urgent=True)
+        steps = reply.steps
         try:
             await reply.show(draft.shown())
         except PlatformUnavailable as error:
-            if attempt == FINAL_TRIES - 1:
+            tries = tries + 1 if reply.steps == steps else 1
+            if tries == FINAL_TRIES:
                 raise
-            log.warning("final text not shown yet", error=str(error), attempt=attempt)
-            pause = error.retry_after_s or BACKOFF_S * 2**attempt
+            log.warning("final text not shown yet", error=str(error), tries=tries)
+            pause = error.retry_after_s or BACKOFF_S * 2 ** (tries - 1)
             await asyncio.sleep(min(pause, BACKOFF_MAX_S))
         else:
             return

@@ -40,7 +40,8 @@ class DiscordSurface:
 
     async def post(self, text: str, *, turn: str, part: int) -> MessageRef:
         """Post a part; a repeat within minutes gives the same message, by its nonce."""
-        nonce = f"{turn[:20]}-{part}"  # Discord takes 25 characters
+        # Discord takes 25 characters; a refused question has no turn.
+        nonce = f"{(turn or str(self._question.id))[:20]}-{part}"
         in_channel = isinstance(self._channel, discord.abc.GuildChannel)
         async with converted():
             if part == 0 and in_channel:

@@ -11,8 +11,9 @@ from adapters.markdown import utf8_size
 from adapters.slack.errors import converted
 from bot.domain import Incoming, MessageRef
 
-LIMIT = 9_000
-"""UTF-8 bytes of a part: under the 12,000 characters of markdown blocks and every cap reported."""
+LIMIT = 8_000
+"""UTF-8 bytes of a part: under the 12,000 characters of markdown blocks and every cap reported,
+even with one more character for every `<!`."""
 FALLBACK = 3_000
 """Characters of the plain text beside the block; chat.update refuses more than 4,000."""
 

@@ -15,7 +15,8 @@ SPOKEN: Final = frozenset({None, "file_share", "thread_broadcast"})
 """Subtypes that a person writes; all others tell of joins, edits, topics and the like."""
 
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|([^>]*))?>")
-_CHANNEL = re.compile(r"<#C[A-Z0-9]+\|([^>]*)>")
+_CHANNEL = re.compile(r"<#([CG][A-Z0-9]+)(?:\|([^>]*))?>")
+_DATE = re.compile(r"<!date\^[^|>]*\|([^>]*)>")
 _SPECIAL = re.compile(r"<!(?:subteam\^)?([A-Za-z0-9]+)(?:\|([^>]*))?>")
 _LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
 
@@ -67,9 +68,11 @@ def plain(text: str, me: str) -> str:
         return "" if match[1] == me else "@" + (match[2] or match[1])
 
     def link(match: re.Match[str]) -> str:
-        return match[1] if match[2] in (None, match[1]) else f"{match[2]} ({match[1]})"
+        target = match[1].removeprefix("mailto:")
+        return target if match[2] in (None, target, match[1]) else f"{match[2]} ({target})"
 
     text = _MENTION.sub(mention, text)
-    text = _CHANNEL.sub(lambda match: "#" + match[1], text)
+    text = _CHANNEL.sub(lambda match: "#" + (match[2] or match[1]), text)
+    text = _DATE.sub(lambda match: match[1], text)
     text = _SPECIAL.sub(lambda match: "@" + (match[2] or match[1]).lstrip("@"), text)
     return html.unescape(_LINK.sub(link, text)).strip()

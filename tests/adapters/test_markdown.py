@@ -106,7 +106,7 @@ def test_no_part_is_blank(text: str, limit: int, measure: Measure) -> None:
         assert part.strip()
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(text=texts, limit=limits, measure=measures)
 @example(text="```python\n" + "code\n\n" * 100 + "```\nafter", limit=64, measure=len)
 @example(text=("word " * 30 + "\n```\ncode\n```\n") * 5, limit=64, measure=len)
@@ -129,6 +129,7 @@ def test_every_code_block_is_closed_in_its_part(text: str, limit: int, measure: 
 @settings(deadline=None, max_examples=400)
 @given(text=texts, limit=st.integers(64, 120), measure=measures, stops=st.lists(st.integers(0)))
 @example(text="```\n" + "x" * 56 + "\n```", limit=64, measure=len, stops=[61, 62, 63])
+@example(text="```js\n" + "x" * 54 + "\n  ```", limit=64, measure=len, stops=[62, 63, 64, 65])
 @example(text="x" * 61 + "```a`", limit=66, measure=len, stops=[64, 65])
 @example(text="x" * 58 + "\n```a`", limit=64, measure=len, stops=[62, 63])
 def test_a_part_that_another_one_follows_stays_what_it_is_while_the_text_grows(

@@ -1,0 +1,29 @@
+"""What Candor says of itself."""
+
+from typing import get_args
+
+import pytest
+
+from adapters import wording
+from adapters.markdown import utf8_size
+from bot.core import Problem
+
+LINES = [
+    wording.WAITING_FOR_MODEL,
+    wording.EMPTY_ANSWER,
+    wording.CUT_BY_LENGTH,
+    wording.STOPPED,
+    *(wording.problem(kind) for kind in get_args(Problem)),
+]
+
+
+def test_each_line_is_another() -> None:
+    assert len(set(LINES)) == len(LINES)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_is_one_short_line_that_is_told_from_an_answer(line: str) -> None:
+    assert line.startswith("_")
+    assert line.endswith("_")
+    assert "\n" not in line
+    assert utf8_size(line) < 200
