@@ -5,6 +5,7 @@ that names the key, the value and what is allowed; the value of a secret is neve
 """
 
 import os
+import re
 import textwrap
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,10 @@ from bot.settings import ENV_PREFIX, Settings, fields, is_secret, section
 
 CONFIG_VARIABLE = "CANDOR_CONFIG"
 DEFAULT_PATH = Path("config.toml")
+LONGEST_SHOWN = 100
+"""Characters of a wrong value that its line repeats."""
+
+_PASSWORD = re.compile(r"//[^/@]*@")
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -33,7 +38,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     values = _read(file) if named or file.exists() else {}
     known = variables() | {CONFIG_VARIABLE}
     for variable in sorted(environ):
-        if variable.startswith(ENV_PREFIX) and variable not in known:
+        # pydantic-settings reads them in any case.
+        if variable.upper().startswith(ENV_PREFIX) and variable.upper() not in known:
             raise ConfigError(
                 f"environment: {variable} is not a setting; see config.example.toml for all"
             )
@@ -111,8 +117,14 @@ def _describe(problem: ErrorDetails, file: Path, environ: Mapping[str, str]) -> 
     if isinstance(problem["input"], dict):  # the value is a whole table, which may hold secrets
         return f"{where}: [{key}] {said}"
     secret = any([table, name] == path and is_secret(field) for table, name, field in fields())
-    shown = "(secret)" if secret else repr(problem["input"])
+    shown = "(secret)" if secret else _shown(problem["input"])
     return f"{where}: {key} = {shown} {said}"
+
+
+def _shown(value: object) -> str:
+    """A value on one short line, without the password of a URL."""
+    text = _PASSWORD.sub("//…@", repr(value))
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
 
 
 def _allowed(path: list[str]) -> str:

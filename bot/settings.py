@@ -23,6 +23,8 @@ def _web_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("should be a URL such as https://host/path")
+    if parts.username or parts.password:
+        raise ValueError("should hold no user or password: it is shown in errors")
     return value.rstrip("/")
 
 

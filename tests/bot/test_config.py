@@ -437,3 +437,24 @@ def test_the_example_with_every_default_uncommented_gives_the_defaults(write: Wr
 def test_the_example_tells_each_setting_s_variable() -> None:
     for variable in config.variables():
         assert f"[{variable}]" in config.example().replace("\n# ", " ")
+
+
+def test_an_unknown_variable_in_small_letters_is_refused() -> None:
+    with pytest.raises(ConfigError, match="candor_discrod_token is not a setting"):
+        load(environ={"candor_discrod_token": "x"})
+
+
+def test_a_password_in_a_base_url_is_refused_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('[model]\nurl = "http://me:hidden-word@host/v1"\n')
+    with pytest.raises(ConfigError, match="should hold no user or password") as refused:
+        load(file, {})
+    assert "hidden-word" not in str(refused.value)
+
+
+def test_a_very_long_value_is_cut_in_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(f'[model]\nsystem_prompt = "{"x" * 20_001}"\n')
+    with pytest.raises(ConfigError) as refused:
+        load(file, {})
+    assert len(str(refused.value)) < 300
