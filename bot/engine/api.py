@@ -18,7 +18,7 @@ from aiohttp import web
 
 from bot.engine.adapter_file import AdapterError
 from bot.engine.adapters import UnknownRelease
-from bot.engine.answer import DONE, Answer, ApiError, Json, Kind, event
+from bot.engine.answer import DONE, Answer, ApiError, Json, Kind, event, model_card
 from bot.engine.body import (
     BodyError,
     ChatBody,
@@ -89,19 +89,11 @@ class Api:
         return _json(detail, status=200 if engine.is_alive else 503)
 
     async def _models(self, request: web.Request) -> web.StreamResponse:
-        rows: list[tuple[str, str, str | None]] = [(self._model, self._model, None)]
-        rows += [(one.name, one.path, self._model) for one in self._engine.adapters.listed()]
-        models = [
-            {
-                "id": name,
-                "object": "model",
-                "created": 0,
-                "owned_by": "candor",
-                "root": root,
-                "parent": parent,
-                "max_model_len": self._engine.context,
-            }
-            for name, root, parent in rows
+        context, base = self._engine.context, self._model
+        models = [model_card(base, context=context, root=base, parent=None)]
+        models += [
+            model_card(one.name, context=context, root=one.path, parent=base)
+            for one in self._engine.adapters.listed()
         ]
         return _json({"object": "list", "data": models})
 

@@ -183,17 +183,17 @@ class LoraHooks:
         if not self._segments:
             return
         if shared.given is not args[0]:
+            row = args[0][0]
             shared.given = args[0]
             shared.lows = [
-                None
-                if (weights := adapter.groups[number]) is None
-                else args[0][0, tokens] @ weights.down
+                None if (weights := adapter.groups[number]) is None else row[tokens] @ weights.down
                 for adapter, tokens in self._segments
             ]
+        rows = output[0]
         for (adapter, tokens), low in zip(self._segments, shared.lows, strict=True):
             weights = adapter.groups[number]
             if weights is None or low is None or (up := weights.ups[place]) is None:
                 continue
-            output[0, tokens].addmm_(low[:, up[0]], up[1])
+            rows[tokens].addmm_(low[:, up[0]], up[1])
         if is_last:
             shared.given, shared.lows = None, []
