@@ -105,6 +105,19 @@ def usage(delta: Delta) -> Json:
     }
 
 
+def model_card(name: str, *, context: int, root: str, parent: str | None) -> Json:
+    """A model, or an adapter of the model `parent`, as vLLM lists them."""
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "candor",
+        "root": root,
+        "parent": parent,
+        "max_model_len": context,
+    }
+
+
 def event(body: Json) -> bytes:
     """One server-sent event."""
     return b"data: " + orjson.dumps(body) + b"\n\n"
