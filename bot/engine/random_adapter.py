@@ -36,7 +36,7 @@ def handle(job: Json) -> Json:
 def write(config: Any, *, base: str, path: Path, seed: int) -> None:
     """One adapter of a model of that configuration."""
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config)
+        model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     last = model.get_output_embeddings()
     linears = {
         name: module

@@ -56,7 +56,7 @@ def needs(config: Any, dtype: torch.dtype) -> Json:
     """What one token takes: bytes of weights read in a step, and of keys and values for each token
     of context; operations of the weights, and of the attention for each token of context."""
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config)
+        model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     num_weights = sum(each.numel() for each in model.parameters())
     if model.get_input_embeddings().weight is not model.get_output_embeddings().weight:
         # Of these a step reads one row for each token.
@@ -90,7 +90,8 @@ def matmul_rate(dtype: torch.dtype, device: torch.device, seconds: float) -> flo
 
 def _best_s(work: Callable[[], object], device: torch.device, seconds: float) -> float:
     """The shortest time that `work` took in `seconds` of repeating it, three times at least."""
-    best, spent = float("inf"), []
+    best = float("inf")
+    spent: list[float] = []
     while len(spent) < 3 or sum(spent) < seconds:
         began = time.perf_counter()
         work()

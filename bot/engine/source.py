@@ -39,7 +39,7 @@ class Source:
         if self.is_random:
             with torch.random.fork_rng(), device:
                 torch.manual_seed(_SEED)
-                model: Any = AutoModelForCausalLM.from_config(
+                model: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
                     self.config(), dtype=dtype, attn_implementation=attention
                 )
         else:
