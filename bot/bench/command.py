@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bot import config as configuration
 from bot import logs
-from bot.errors import ConfigError
+from bot.errors import ConfigError, ModelError
 
 app = typer.Typer(help="Measure how fast it is.", no_args_is_help=True)
 
@@ -74,6 +74,7 @@ def engine(
     """
     from bot.bench import engine as measuring
     from bot.bench import screen
+    from bot.bench.errors import BenchError
     from bot.bench.plan import Plan
     from bot.bench.workload import FULL, QUICK
 
@@ -98,6 +99,8 @@ def engine(
     try:
         with screen.progress() as tell:
             report = asyncio.run(measuring.run(settings, plan, tell))
+    except BenchError as error:
+        raise ModelError(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(130)
     screen.show(report, Console())

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-_EVERY_S = 0.2
+_EVERY_S = 0.25
 
 
 class Peak:
@@ -23,23 +23,30 @@ class Peak:
 
 @asynccontextmanager
 async def watched(pid: int | None) -> AsyncIterator[Peak]:
-    """Look at a process tree again and again while the context lasts."""
+    """Look at a process tree again and again while the context lasts, and once after."""
     peak = Peak()
-    watching = asyncio.create_task(_watch(pid, peak)) if pid is not None else None
+    if pid is None:
+        yield peak
+        return
+    watching = asyncio.create_task(_watch(pid, peak))
     try:
         yield peak
+        await _look(pid, peak)
     finally:
-        if watching is not None:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _watch(pid: int, peak: Peak) -> None:
     while True:
-        # It reads all of /proc: not on the loop, which takes the times.
-        if (num_bytes := await asyncio.to_thread(resident, pid)) is not None:
-            peak.see(num_bytes)
+        await _look(pid, peak)
         await asyncio.sleep(_EVERY_S)
+
+
+async def _look(pid: int, peak: Peak) -> None:
+    # It reads all of /proc: not on the loop, which takes the times.
+    if (num_bytes := await asyncio.to_thread(resident, pid)) is not None:
+        peak.see(num_bytes)
 
 
 def resident(pid: int) -> int | None:

@@ -40,7 +40,7 @@ def show(report: Report, console: Console) -> None:
     rows = report.rows.all
     for title, heads, cells in (
         ("Concurrent chats", _CHATS, [_chats(row) for row in rows if isinstance(row, Chats)]),
-        ("A conversation's turns", _TURNS, [_turn(row) for row in rows if isinstance(row, Turn)]),
+        ("Seconds to the first token, by turn", *_turns(rows)),
         ("Adapters", _ADAPTERS, [_adapters(row) for row in rows if isinstance(row, Adapters)]),
         ("Machine", _MACHINE, [_machine(row) for row in rows if isinstance(row, Machine)]),
         ("Decoding", _ROOFLINE, [_roofline(row) for row in rows if isinstance(row, Roofline)]),
@@ -55,7 +55,7 @@ def show(report: Report, console: Console) -> None:
 def _table(title: str, heads: Cells, rows: Iterable[Cells]) -> Table:
     table = Table(title=title, title_justify="left")
     for number, head in enumerate(heads):
-        table.add_column(head, justify="left" if number == 0 else "right")
+        table.add_column(head, justify="left" if number == 0 else "right", no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
     return table
@@ -84,11 +84,18 @@ def _chats(row: Chats) -> Cells:
     )
 
 
-_TURNS = ("engine", "turn", "prompt tokens", "TTFT s")
+_SHOWN_TURNS = (1, 2, 3, 5, 10, 15, 20)
 
 
-def _turn(row: Turn) -> Cells:
-    return row.engine, str(row.turn), str(row.prompt_tokens), f"{row.ttft_s:.3f}"
+def _turns(rows: Iterable[Row]) -> tuple[Cells, list[Cells]]:
+    """Some of the turns side by side, a line for each engine."""
+    found: dict[str, dict[int, str]] = {}
+    for row in rows:
+        if isinstance(row, Turn) and row.turn in _SHOWN_TURNS:
+            found.setdefault(row.engine, {})[row.turn] = f"{row.ttft_s:.3f}"
+    heads = ("engine", *map(str, _SHOWN_TURNS))
+    lines = [(name, *(said.get(n, "–") for n in _SHOWN_TURNS)) for name, said in found.items()]
+    return heads, list(lines)
 
 
 _ADAPTERS = ("engine", "chats", "releases", "tok/s")
