@@ -177,6 +177,11 @@ class ServeSettings(Section):
     prefill_chunk: int = Field(
         default=256, ge=16, le=65536, description="Prompt tokens computed in one step"
     )
+    adapters_dir: Path | None = Field(
+        default=None,
+        description="Folder that LoRA adapters may be loaded from while serving, and from nowhere "
+        "else; unset: adapters under state_dir",
+    )
 
 
 class ChatSettings(Section):

@@ -16,13 +16,17 @@ import orjson
 import structlog
 from aiohttp import web
 
+from bot.engine.adapter_file import AdapterError
+from bot.engine.adapters import UnknownRelease
 from bot.engine.answer import DONE, Answer, ApiError, Json, Kind, event
 from bot.engine.body import (
     BodyError,
     ChatBody,
     CompletionBody,
     GenerationBody,
+    LoadAdapterBody,
     TokenizeBody,
+    UnloadAdapterBody,
     parse,
 )
 from bot.engine.encoder import PromptError
@@ -63,6 +67,8 @@ class Api:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._complete)
         app.router.add_post("/tokenize", self._tokenize)
+        app.router.add_post("/v1/load_lora_adapter", self._load_adapter)
+        app.router.add_post("/v1/unload_lora_adapter", self._unload_adapter)
         return app
 
     @web.middleware
@@ -83,18 +89,35 @@ class Api:
         return _json(detail, status=200 if engine.is_alive else 503)
 
     async def _models(self, request: web.Request) -> web.StreamResponse:
-        model = {
-            "id": self._model,
-            "object": "model",
-            "created": 0,
-            "owned_by": "candor",
-            "max_model_len": self._engine.context,
-        }
-        return _json({"object": "list", "data": [model]})
+        rows: list[tuple[str, str, str | None]] = [(self._model, self._model, None)]
+        rows += [(one.name, one.path, self._model) for one in self._engine.adapters.listed()]
+        models = [
+            {
+                "id": name,
+                "object": "model",
+                "created": 0,
+                "owned_by": "candor",
+                "root": root,
+                "parent": parent,
+                "max_model_len": self._engine.context,
+            }
+            for name, root, parent in rows
+        ]
+        return _json({"object": "list", "data": models})
+
+    async def _load_adapter(self, request: web.Request) -> web.StreamResponse:
+        body = parse(LoadAdapterBody, await _read(request))
+        await self._engine.adapters.load(body.lora_name, body.lora_path, body.sha256)
+        return web.Response(text=f"Success: LoRA adapter '{body.lora_name}' added successfully.")
+
+    async def _unload_adapter(self, request: web.Request) -> web.StreamResponse:
+        body = parse(UnloadAdapterBody, await _read(request))
+        self._engine.adapters.unload(body.lora_name)
+        return web.Response(text=f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
 
     async def _tokenize(self, request: web.Request) -> web.StreamResponse:
         body = parse(TokenizeBody, await _read(request))
-        self._check_model(body.model)
+        self._release(body.model)
         encoder = self._engine.loaded.encoder
         if body.messages is not None:
             messages = [message.message() for message in body.messages]
@@ -106,35 +129,37 @@ class Api:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = parse(ChatBody, await _read(request))
-        self._check_model(body.model)
+        release = self._release(body.model)
         messages = [message.message() for message in body.messages]
         tokens = await asyncio.to_thread(self._engine.loaded.encoder.encode_chat, messages)
-        return await self._answer(request, body, tokens, "chat")
+        return await self._answer(request, body, tokens, release, "chat")
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = parse(CompletionBody, await _read(request))
-        self._check_model(body.model)
+        release = self._release(body.model)
         tokens = body.text_or_ids()
         if isinstance(tokens, str):
             tokens = await asyncio.to_thread(self._engine.loaded.encoder.encode_text, tokens)
-        return await self._answer(request, body, tokens, "text")
+        return await self._answer(request, body, tokens, release, "text")
 
-    def _check_model(self, name: str | None) -> None:
-        if name is not None and name != self._model:
-            raise ApiError(
-                404,
-                f"the model {name!r} does not exist; this server has {self._model!r}",
-                code="model_not_found",
-                param="model",
-            )
+    def _release(self, name: str | None) -> str:
+        """The release that a body's `model` means: "" for the model itself."""
+        if name is None or name == self._model:
+            return ""
+        return self._engine.adapters.find(name).name
 
     async def _answer(
-        self, request: web.Request, body: GenerationBody, tokens: tuple[int, ...], kind: Kind
+        self,
+        request: web.Request,
+        body: GenerationBody,
+        tokens: tuple[int, ...],
+        release: str,
+        kind: Kind,
     ) -> web.StreamResponse:
-        answer = Answer(kind, self._model)
+        answer = Answer(kind, release or self._model)
         room = self._engine.context - len(tokens)
         sampling = body.sampling(self._engine.loaded.defaults, room)
-        deltas = self._engine.generate(Request(answer.id, tokens, sampling))
+        deltas = self._engine.generate(Request(answer.id, tokens, sampling, release))
         async with aclosing(deltas), self._refusals(kind):
             if body.stream:
                 return await _stream(request, answer, deltas, has_usage=body.wants_usage)
@@ -151,6 +176,8 @@ class Api:
         """What the engine refuses, in OpenAI's words."""
         try:
             yield
+        except UnknownRelease:
+            raise
         except TooLong as error:
             raise ApiError(
                 400,
@@ -248,6 +275,12 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _error(error)
     except BodyError as error:
         return _error(ApiError(400, str(error), param=error.param))
+    except UnknownRelease as error:
+        name = "lora_name" if request.path.endswith("_lora_adapter") else "model"
+        return _error(ApiError(404, str(error), code="model_not_found", param=name))
+    except AdapterError as error:
+        status = 404 if error.is_missing else 400
+        return _error(ApiError(status, str(error), code="invalid_adapter", param="lora_path"))
     except PromptError as error:
         return _error(ApiError(400, str(error), code="invalid_prompt", param="messages"))
     except web.HTTPException as error:

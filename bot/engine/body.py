@@ -184,6 +184,28 @@ class TokenizeBody(_Body):
         return body
 
 
+class LoadAdapterBody(_Body):
+    """`POST /v1/load_lora_adapter`, as vLLM's, with a hash of what must be found there."""
+
+    lora_name: str
+    lora_path: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, body: Any) -> Any:
+        for name in ("load_inplace", "is_3d_lora_weight"):
+            if isinstance(body, dict) and body.get(name):
+                raise BodyError(f"{name} is not supported by this server", name)
+        return body
+
+
+class UnloadAdapterBody(_Body):
+    """`POST /v1/unload_lora_adapter`, as vLLM's."""
+
+    lora_name: str
+
+
 def parse(kind: type[_B], raw: bytes) -> _B:
     """A checked body. Raises BodyError for the first thing that is wrong with it."""
     try:

@@ -7,11 +7,13 @@ queued. A reader that is slow finds what it missed joined into one delta; nobody
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
+from bot.engine.adapters import Adapters
 from bot.engine.loop import Loop, Outbox, Stats
 from bot.engine.request import Delta, FinishReason, Request
 from bot.engine.runner import Runner
@@ -64,8 +66,10 @@ class Engine:
         max_waiting: int,
         prefill_chunk: int,
         num_threads: int,
+        adapters_dir: Path | None = None,
     ) -> None:
         self.loaded = loaded
+        self.adapters = Adapters(loaded, adapters_dir)
         self.context = loaded.context
         self._max_running = max_running
         self._max_pending = max_running + max_waiting
@@ -117,9 +121,12 @@ class Engine:
         """The answer, as it grows; the last delta, and only that, has `finish`.
 
         Closing the generator ends the request within one step. Raises before the first delta:
-        TooLong, Busy, RefusedError for token ids that the model does not have, ModelUnavailable
-        while the engine shuts down or after it gave up.
+        TooLong, Busy, UnknownRelease, RefusedError for token ids that the model does not have,
+        ModelUnavailable while the engine shuts down or after it gave up.
         """
+        if request.release:
+            adapter = self.adapters.find(request.release)
+            request = replace(request, release=adapter.key, adapter=adapter)
         self._check(request)
         self._admit(request)
         inbox = self._inboxes[request.id] = _Inbox()

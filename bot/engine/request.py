@@ -6,7 +6,10 @@ through the scheduler; only the engine's thread touches it. No torch here.
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from bot.engine.lora import Adapter
 
 FinishReason = Literal["stop", "length", "cancelled", "error", "shutdown"]
 """Why an answer ended; each request hears exactly one of them, last."""
@@ -56,11 +59,17 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One answer asked for: an id that no other request has, the prompt's token ids, and how."""
+    """One answer asked for: an id that no other request has, the prompt's token ids, and how.
+
+    `release` names the adapter to answer with ("": the bare model). The engine puts the adapter
+    itself beside it, and its content into the name, before its thread sees the request.
+    """
 
     id: str
     tokens: tuple[int, ...]
     sampling: Sampling
+    release: str = ""
+    adapter: "Adapter | None" = field(default=None, compare=False, repr=False)
 
 
 class State(Enum):

@@ -12,6 +12,7 @@ import torch
 
 from bot.engine.attention import Layout, Piece
 from bot.engine.cache import Cache
+from bot.engine.lora import LoraHooks, watched
 from bot.engine.request import Request, Row, Sampling
 from bot.engine.scheduler import Span, Step
 from bot.engine.weights import LoadedModel
@@ -35,19 +36,25 @@ class Runner:
         self._model = loaded.model
         self._device = loaded.device
         self.cache = Cache(num_slots=num_slots, context=context)
+        self._lora = LoraHooks(loaded.model, loaded.linears)
 
     def run(self, step: Step) -> tuple[torch.Tensor, list[int]]:
         """Logits `[rows, vocab]` and the slots they belong to.
 
         One row for each decoded token, then one for each prompt that this step completes.
         """
-        decoded = [row.num_computed for row in step.decode]
-        ids = [row.output[-1] for row in step.decode]
+        # Each adapter's tokens side by side: they are then one product, not one for each row.
+        decode = sorted(step.decode, key=lambda row: row.request.release)
+        prefill = sorted(step.prefill, key=lambda span: span.row.request.release)
+        adapters = [(row.request.adapter, 1) for row in decode]
+        adapters += [(span.row.request.adapter, span.count) for span in prefill]
+        decoded = [row.num_computed for row in decode]
+        ids = [row.output[-1] for row in decode]
         positions = list(decoded)
         wanted = list(range(len(ids)))
-        slots = [row.slot for row in step.decode]
+        slots = [row.slot for row in decode]
         pieces: list[Piece] = []
-        for span in step.prefill:
+        for span in prefill:
             end, first = span.start + span.count, len(ids)
             ids += span.row.request.tokens[span.start : end]
             positions += range(span.start, end)
@@ -58,18 +65,19 @@ class Runner:
         self.cache.reserve(1 + max(positions))
         layout = Layout(
             cache=self.cache,
-            slots=self._tensor([row.slot for row in step.decode]),
+            slots=self._tensor([row.slot for row in decode]),
             positions=self._tensor(decoded),
             longest=1 + max(decoded, default=0),
             pieces=tuple(pieces),
         )
-        output = self._model(
-            input_ids=self._tensor(ids)[None],
-            position_ids=self._tensor(positions)[None],
-            logits_to_keep=self._tensor(wanted),
-            use_cache=False,
-            layout=layout,
-        )
+        with self._lora.applied(adapters):
+            output = self._model(
+                input_ids=self._tensor(ids)[None],
+                position_ids=self._tensor(positions)[None],
+                logits_to_keep=self._tensor(wanted),
+                use_cache=False,
+                layout=layout,
+            )
         logits: torch.Tensor = output.logits[0]
         return logits, slots
 
@@ -90,7 +98,8 @@ def fitted(loaded: LoadedModel, *, num_slots: int) -> LoadedModel:
     ModelError then, or when memory is too small.
     """
     try:
-        num_bytes = _bytes_per_token(loaded)
+        with watched(loaded.model) as linears:
+            num_bytes = _bytes_per_token(loaded)
     except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"the model {loaded.id} cannot run here: {line}") from error
@@ -103,7 +112,7 @@ def fitted(loaded: LoadedModel, *, num_slots: int) -> LoadedModel:
         )
     if context < loaded.context:
         log.warning("engine.context_cut_by_memory", tokens=context, model=loaded.context)
-    return replace(loaded, context=context)
+    return replace(loaded, context=context, linears=tuple(linears))
 
 
 def _bytes_per_token(loaded: LoadedModel) -> int:

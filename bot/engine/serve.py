@@ -58,6 +58,7 @@ async def serve(
             max_waiting=settings.max_waiting,
             prefill_chunk=settings.prefill_chunk,
             num_threads=choose_threads(settings.threads),
+            adapters_dir=settings.adapters_dir or state_dir / "adapters",
         )
         api_key = settings.api_key.get_secret_value() if settings.api_key else None
         http = web.AppRunner(

@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 from bot.engine import default_model, source
 from bot.engine.attention import ATTENTION
 from bot.engine.encoder import AnyIdEncoder, Encoder
+from bot.engine.lora import Group
 from bot.errors import ModelError
 from bot.settings import ServeSettings
 
@@ -45,7 +46,8 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model ready to run: `context` is the most tokens a request may hold, prompt and answer."""
+    """A model ready to run: `context` is the most tokens a request may hold, prompt and answer;
+    `linears` are those that adapters can change, once a first run has shown them."""
 
     id: str
     model: torch.nn.Module
@@ -56,6 +58,7 @@ class LoadedModel:
     num_layers: int
     eos_ids: frozenset[int]
     defaults: Defaults
+    linears: tuple[Group, ...] = ()
 
 
 def load(

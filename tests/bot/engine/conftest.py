@@ -43,6 +43,7 @@ async def make_engine(tiny: Path, tmp_path: Path) -> AsyncIterator[MakeEngine]:
             max_waiting=max_waiting,
             prefill_chunk=prefill_chunk,
             num_threads=1,
+            adapters_dir=tmp_path / "adapters",
         )
         engine.start()
         started.append(engine)
