@@ -19,6 +19,9 @@ from bot.bench.workload import Question
 
 Json = dict[str, Any]
 
+_GREEDY = {"temperature": 0, "repetition_penalty": 1, "frequency_penalty": 0}
+"""The likeliest token each time, in vLLM's words: no server's defaults make the work unequal."""
+
 _CONNECT_S = 10.0
 _SILENT_S = 600.0
 """Seconds without a byte before a request is given up: a long queue is silent for minutes."""
@@ -45,7 +48,7 @@ class Client:
         return tuple(tokens)
 
     async def load_adapter(self, name: str, path: Path) -> None:
-        """Load an adapter from a directory, as vLLM's."""
+        """Load an adapter from a directory, as vLLM's. It must lie where the server may read."""
         await self._post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
 
     async def complete(self, question: Question, *, model: str, user: str) -> Answer:
@@ -71,7 +74,7 @@ class Client:
         asked = {
             "model": model,
             "user": user,
-            "temperature": 0,
+            **_GREEDY,
             "stream": True,
             "stream_options": {"include_usage": True},
             **body,

@@ -18,6 +18,9 @@ from bot.errors import ConfigError, ModelError
 
 app = typer.Typer(help="Measure how fast it is.", no_args_is_help=True)
 
+_WIDTH = 110
+"""Columns of the tables where they go into a file."""
+
 _NAME = re.compile(r"[A-Za-z][\w.-]*")
 
 
@@ -103,7 +106,7 @@ def engine(
         raise ModelError(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(130)
-    screen.show(report, Console())
+    screen.show(report, Console(width=None if sys.stdout.isatty() else _WIDTH))
     if json_file is not None:
         json_file.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2) + b"\n")
     sys.exit(0 if report.holds else 1)

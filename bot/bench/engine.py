@@ -31,6 +31,7 @@ from bot.settings import ServeSettings, Settings
 
 RELEASES = ("bench-stable", "bench-canary")
 
+_ADAPTERS = "adapters"
 _POLL_S = 0.1
 
 Json = dict[str, Any]
@@ -158,6 +159,7 @@ class _Run:
         most = max(plan.most_chats, parts.ADAPTER_CHATS)
         environment = {
             "CANDOR_SERVE_SOCKET": str(socket),
+            "CANDOR_SERVE_ADAPTERS_DIR": str(self._folder / _ADAPTERS),
             "CANDOR_SERVE_MODEL": self._serve.model,
             "CANDOR_SERVE_MAX_RUNNING": str(max(self._serve.max_running, most)),
             "CANDOR_LOG_FORMAT": "json",
@@ -206,7 +208,7 @@ class _Run:
     async def _load_adapters(self, client: Client) -> None:
         """Two adapters with random weights, loaded into the server."""
         self._tell("making adapters")
-        paths = [self._folder / release for release in RELEASES]
+        paths = [self._folder / _ADAPTERS / release for release in RELEASES]
         async with self._running("random_adapter") as child:
             await child.ask(self._job(paths=[str(path) for path in paths]))
         for release, path in zip(RELEASES, paths, strict=True):

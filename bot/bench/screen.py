@@ -105,7 +105,7 @@ def _adapters(row: Adapters) -> Cells:
     return row.engine, str(row.chats), " + ".join(row.releases), f"{row.output_tok_s:.1f}"
 
 
-_MACHINE = ("model", "device", "format", "weights MB", "copy GB/s", "products GFLOP/s")
+_MACHINE = ("model", "device", "format", "weights MB", "copy GB/s", "GFLOP/s by format")
 
 
 def _machine(row: Machine) -> Cells:

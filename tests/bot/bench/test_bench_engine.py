@@ -38,6 +38,7 @@ async def test_one_command_measures_the_engine_and_its_peer(model: Path, tmp_pat
     assert status == (0 if all(target["holds"] for target in report["targets"]) else 1), bench.said
     assert targets["cpu_8_vs_transformers"]["value"] > 0
     assert targets["turn20_vs_turn2_ttft"]["value"] > 0
+    assert targets["two_adapters_vs_base"]["value"] > 0
     rows = report["rows"]
     chats = [row for row in rows if row["part"] == "chats"]
     assert {(row["engine"], row["chats"]) for row in chats} == {
@@ -51,6 +52,8 @@ async def test_one_command_measures_the_engine_and_its_peer(model: Path, tmp_pat
     turns = [row for row in rows if row["part"] == "turns"]
     assert [row["turn"] for row in turns] == list(range(1, 21))
     assert turns[19]["prompt_tokens"] > turns[0]["prompt_tokens"] * 10
+    adapters = [row["releases"] for row in rows if row["part"] == "adapters"]
+    assert adapters == [["tiny"], ["bench-stable", "bench-canary"]]
     [machine] = [row for row in rows if row["part"] == "machine"]
     assert machine["weight_bytes"] == 4 * (115_008 - 64 * 320)
     assert [row["chats"] for row in rows if row["part"] == "roofline"] == [1, 8]
