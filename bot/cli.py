@@ -1,4 +1,4 @@
-"""The command line: `candor run | serve | sandbox | votes | config`.
+"""The command line: `candor run | serve | sandbox | votes | config | bench`.
 
 Every failure that a person can cure is one line on stderr and a non-zero exit status.
 """
@@ -20,6 +20,7 @@ from rich.table import Table
 
 from bot import config as configuration
 from bot import logs
+from bot.bench.command import app as bench
 from bot.domain import Vote
 from bot.errors import FatalError, StoreUnavailable
 from bot.settings import Settings
@@ -35,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bench, name="bench")
 
 ConfigOption = Annotated[
     Path | None,

@@ -97,6 +97,7 @@ class GenerationBody(_Body):
     repetition_penalty: float | None = None
     stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
     seed: Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None = None
+    ignore_eos: bool | None = False
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     user: str | None = None
@@ -133,6 +134,7 @@ class GenerationBody(_Body):
                 repetition_penalty=_pick(self.repetition_penalty, defaults.repetition_penalty),
                 stop=tuple(text for text in stop if text),
                 seed=self.seed,
+                ignore_eos=bool(self.ignore_eos),
             )
         except ValueError as error:
             raise BodyError(str(error), str(error).split()[0]) from error

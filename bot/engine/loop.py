@@ -201,7 +201,7 @@ class Loop:
             self._finish(row, "error", error="the model computed no finite numbers", scrub=True)
             return
         row.output.append(token)
-        if token in self._eos_ids:
+        if token in self._eos_ids and not row.request.sampling.ignore_eos:
             self._finish(row, "stop")
             return
         text = self._texts[row.request.id]

@@ -24,7 +24,8 @@ class Sampling:
     """How one answer is drawn. Raises ValueError, with a line for the caller, outside the ranges.
 
     `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off; `repetition_penalty` 1 is off and
-    counts prompt and answer; text from the first stop string on is left out.
+    counts prompt and answer; text from the first stop string on is left out; with `ignore_eos`
+    the answer goes on after the model's own end, which makes answers of equal length.
     """
 
     max_tokens: int
@@ -34,6 +35,7 @@ class Sampling:
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    ignore_eos: bool = False
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:

@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-from bot.engine import default_model
+from bot.engine import default_model, source
 from bot.engine.attention import ATTENTION
-from bot.engine.encoder import Encoder
+from bot.engine.encoder import AnyIdEncoder, Encoder
 from bot.engine.lora import Group
 from bot.errors import ModelError
 from bot.settings import ServeSettings
@@ -70,15 +70,11 @@ def load(
 
     Raises ModelError, with one line, if it is missing, damaged, or of a kind that cannot run here.
     """
-    is_default = settings.model == "smollm2"
-    if is_default:
-        source = str(default_model.converted(state_dir, progress or show_progress()))
-    else:
-        source = _source(settings.model)
-    device = _device(settings.device)
+    found = source.find(settings.model, state_dir, progress or show_progress())
+    device = source.choose_device(settings.device)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        return _load(settings, source, device)
+        return _load(settings, found, device)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         # transformers writes paragraphs; the first line says what is wrong.
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -105,50 +101,22 @@ def show_progress() -> default_model.Progress:
     return show
 
 
-def _source(name: str) -> str:
-    """A directory as a path, anything else as a name on the hub."""
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return str(path)
-    if name.startswith(("/", ".", "~")):
-        raise ModelError(f"serve.model: there is no directory {path}")
-    return name
-
-
-def _device(setting: str) -> torch.device:
-    if setting == "cuda" and not torch.cuda.is_available():
-        raise ModelError("serve.device is cuda, but torch sees no CUDA device")
-    if setting == "auto":
-        setting = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(setting)
-
-
-def _load(settings: ServeSettings, source: str, device: torch.device) -> LoadedModel:
-    number_format = settings.dtype
-    if number_format == "auto":
-        # Without bfloat16 instructions the CPU computes it at half the speed of float32.
-        number_format = "bfloat16" if device.type == "cuda" else "float32"
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        source,
-        dtype=getattr(torch, number_format),
-        attn_implementation=ATTENTION,
-        use_safetensors=True,
-        trust_remote_code=False,
-    )
-    model.eval().requires_grad_(False).to(device)
+def _load(settings: ServeSettings, found: source.Source, device: torch.device) -> LoadedModel:
+    dtype = source.choose_dtype(settings.dtype, device)
+    model = found.load(dtype=dtype, device=device, attention=ATTENTION)
     config = model.config.get_text_config()
     foreign = set(getattr(config, "layer_types", None) or ()) - _LAYER_TYPES
     if foreign:
         raise ValueError(f"layers of the type {', '.join(sorted(foreign))} are not supported")
-    tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    tokenizer: Any = AutoTokenizer.from_pretrained(found.tokenizer, trust_remote_code=False)
     allowed = _model_context(config)
     context = min(settings.context or allowed, allowed)
     if context < (settings.context or 0):
         log.warning("engine.context_cut", asked=settings.context, allowed=allowed)
     return LoadedModel(
-        id=Path(source).name if Path(source).is_dir() else source,
+        id=found.id,
         model=model,
-        encoder=_encoder(tokenizer),
+        encoder=_encoder(tokenizer, config.vocab_size if found.is_random else None),
         device=device,
         context=context,
         vocab_size=config.vocab_size,
@@ -169,7 +137,8 @@ def _model_context(config: Any) -> int:
     return allowed
 
 
-def _encoder(tokenizer: Any) -> Encoder:
+def _encoder(tokenizer: Any, random_size: int | None) -> Encoder:
+    """`random_size`: the ids that random weights draw from, which the tokenizer may not know."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise ValueError("its tokenizer has no tokenizer.json, which is needed")  # noqa: TRY004
@@ -182,7 +151,12 @@ def _encoder(tokenizer: Any) -> Encoder:
         )
         return text
 
-    return Encoder(backend, render if tokenizer.chat_template else None)
+    chat = render if tokenizer.chat_template else None
+    if random_size is None:
+        return Encoder(backend, chat)
+    if backend.get_vocab_size() > random_size:
+        raise ValueError(f"its vocabulary is smaller than that of the tokenizer, {random_size}")
+    return AnyIdEncoder(backend, chat)
 
 
 def _eos_ids(generation: GenerationConfig, config: Any, tokenizer: Any) -> frozenset[int]:
