@@ -81,7 +81,10 @@ class Engine:
             runner=Runner(loaded, num_slots=max_running, context=loaded.context),
             scheduler=Scheduler(max_running=max_running, prefill_chunk=prefill_chunk),
             sampler=Sampler(
-                num_slots=max_running, vocab_size=loaded.vocab_size, device=loaded.device
+                num_slots=max_running,
+                vocab_size=loaded.vocab_size,
+                device=loaded.device,
+                eos_ids=loaded.eos_ids,
             ),
             decode=loaded.encoder.decode,
             eos_ids=loaded.eos_ids,

@@ -37,21 +37,24 @@ class Runner:
         self.cache = Cache(num_slots=num_slots, context=context)
 
     def run(self, step: Step) -> tuple[torch.Tensor, list[int]]:
-        """Logits `[rows, vocab]` and the slots they belong to.
+        """Logits `[rows, vocab]` and the slots that the first of them belong to.
 
-        One row for each decoded token, then one for each prompt that this step completes.
+        One row for each decoded token, then one for each prompt that this step completes, then
+        one for each position that is `scored`, span by span.
         """
         decoded = [row.num_computed for row in step.decode]
         ids = [row.output[-1] for row in step.decode]
         positions = list(decoded)
         wanted = list(range(len(ids)))
         slots = [row.slot for row in step.decode]
+        scored: list[int] = []
         pieces: list[Piece] = []
         for span in step.prefill:
             end, first = span.start + span.count, len(ids)
             ids += span.row.request.tokens[span.start : end]
             positions += range(span.start, end)
             pieces.append(Piece(span.row.slot, span.start, first, len(ids)))
+            scored += (first + position - span.start for position in span.scored)
             if end == span.row.num_prompt:
                 wanted.append(len(ids) - 1)
                 slots.append(span.row.slot)
@@ -66,7 +69,7 @@ class Runner:
         output = self._model(
             input_ids=self._tensor(ids)[None],
             position_ids=self._tensor(positions)[None],
-            logits_to_keep=self._tensor(wanted),
+            logits_to_keep=self._tensor(wanted + scored),
             use_cache=False,
             layout=layout,
         )

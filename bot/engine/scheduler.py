@@ -8,7 +8,7 @@ hold up the answers that are being read. No torch here; room is handed out by th
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.engine.request import Row, State
+from bot.engine.request import SCORED_CHUNK, Row, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,16 @@ class Span:
     row: Row
     start: int
     count: int
+
+    @property
+    def scored(self) -> range:
+        """The positions whose logits tell how probable the prompt's next token was, if asked."""
+        row = self.row
+        if row.request.sampling.prompt_logprobs is None:
+            return range(0)
+        # What was scored before stays, should a row be computed anew.
+        first = max(self.start, len(row.prompt_scores))
+        return range(first, min(self.start + self.count, row.num_prompt - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,8 @@ class Scheduler:
 def _spans(rows: Iterable[Row], budget: int) -> Iterable[Span]:
     for row in rows:
         count = min(budget, row.num_prompt - row.num_computed)
+        if row.request.sampling.prompt_logprobs is not None:
+            count = min(count, SCORED_CHUNK)
         if count == 0:
             return
         yield Span(row, row.num_computed, count)

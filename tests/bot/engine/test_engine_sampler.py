@@ -1,6 +1,7 @@
 """Drawing tokens: each row by its own parameters, and by nothing of the others'."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.engine.request import Sampling
-from bot.engine.sampler import Sampler, pick_rank
+from bot.engine.sampler import Draw, Sampler, pick_rank
 
 CPU = torch.device("cpu")
 
@@ -22,8 +23,12 @@ def draw(
 ) -> Counter[int]:
     sampler = Sampler(num_slots=1, vocab_size=len(logits), device=CPU)
     sampler.begin(0, how, prompt)
-    ids = [sampler.sample(torch.tensor([logits]), [0])[0] for _ in range(num)]
-    return Counter(token for token in ids if token is not None)
+    draws = [sampler.sample(torch.tensor([logits]), [0])[0] for _ in range(num)]
+    return Counter(drawn.token for drawn in draws if drawn is not None)
+
+
+def tokens(draws: Sequence[Draw | None]) -> list[int | None]:
+    return [None if drawn is None else drawn.token for drawn in draws]
 
 
 def test_temperature_zero_takes_the_greatest() -> None:
@@ -72,14 +77,14 @@ def test_the_repetition_penalty_counts_the_prompt_and_what_was_drawn() -> None:
     sampler = Sampler(num_slots=1, vocab_size=4, device=CPU)
     sampler.begin(0, how, (0,))
     logits = torch.tensor([[3.0, 2.0, 1.9, -1.0]])
-    assert [sampler.sample(logits, [0])[0] for _ in range(3)] == [1, 2, 0]
+    assert [tokens(sampler.sample(logits, [0])) for _ in range(3)] == [[1], [2], [0]]
 
 
 def test_a_slot_forgets_its_last_answer() -> None:
     sampler = Sampler(num_slots=1, vocab_size=2, device=CPU)
     for _ in range(2):
         sampler.begin(0, sampling(temperature=0, repetition_penalty=5.0), ())
-        assert sampler.sample(torch.tensor([[2.0, 1.0]]), [0]) == [0]
+        assert tokens(sampler.sample(torch.tensor([[2.0, 1.0]]), [0])) == [0]
         sampler.end(0)
 
 
@@ -88,7 +93,7 @@ def test_a_row_that_is_not_finite_is_none_and_the_others_are_drawn() -> None:
     for slot in range(3):
         sampler.begin(slot, sampling(temperature=slot % 2, repetition_penalty=1.1), (1,))
     logits = torch.tensor([[0.0, float("nan"), 1.0], [0.0, 9.0, 0.0], [0.0, float("inf"), 1.0]])
-    assert sampler.sample(logits, [2, 0, 1]) == [None, 1, None]
+    assert tokens(sampler.sample(logits, [2, 0, 1])) == [None, 1, None]
 
 
 def test_rows_draw_by_their_own_parameters_in_any_order() -> None:
@@ -101,7 +106,7 @@ def test_rows_draw_by_their_own_parameters_in_any_order() -> None:
             sampler.begin(slot, hows[slot], ())
         got: dict[int, list[int | None]] = {slot: [] for slot in slots}
         for _ in range(20):
-            for slot, token in zip(slots, sampler.sample(logits[slots], slots), strict=True):
+            for slot, token in zip(slots, tokens(sampler.sample(logits[slots], slots)), strict=True):
                 got[slot].append(token)
         return got
 
@@ -115,14 +120,20 @@ def test_rows_draw_by_their_own_parameters_in_any_order() -> None:
     probs=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20).filter(lambda p: sum(p) > 0),
     top_k=st.integers(0, 25),
     top_p=st.floats(1e-6, 1),
+    min_p=st.floats(0, 1, width=16),
     uniform=st.floats(0, 1, exclude_max=True),
 )
 def test_no_token_of_no_probability_is_ever_picked(
-    probs: list[float], top_k: int, top_p: float, uniform: float
+    probs: list[float], top_k: int, top_p: float, min_p: float, uniform: float
 ) -> None:
     top = torch.tensor([sorted(probs, reverse=True)]) / sum(probs)
     rank = pick_rank(
-        top, torch.tensor([[top_k]]), torch.tensor([[top_p]]), torch.tensor([[uniform]])
+        top,
+        torch.tensor([[top_k]]),
+        torch.tensor([[top_p]]),
+        torch.tensor([[min_p]]),
+        torch.tensor([[uniform]]),
     ).item()
     assert top[0, int(rank)] > 0
+    assert top[0, int(rank)] >= min_p * top[0, 0]
     assert top_k == 0 or rank < top_k
