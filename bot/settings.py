@@ -182,6 +182,13 @@ class ServeSettings(Section):
     prefill_chunk: int = Field(
         default=256, ge=16, le=65536, description="Prompt tokens computed in one step"
     )
+    stream_interval_ms: int = Field(
+        default=50,
+        ge=0,
+        le=10_000,
+        description="Milliseconds over which a stream's text is joined, after its first piece; 0 "
+        "sends each token by itself",
+    )
 
 
 class ChatSettings(Section):

@@ -143,7 +143,9 @@ class Sampler:
             counts = self._counts[index]
             logits = torch.addcmul(logits, self._frequency[index], counts.float(), value=-1)
             if any(answer.sampling.presence_penalty for answer in answers):
-                logits = torch.addcmul(logits, self._presence[index], (counts > 0).float(), value=-1)
+                logits = torch.addcmul(
+                    logits, self._presence[index], (counts > 0).float(), value=-1
+                )
         held = [r for r, a in enumerate(answers) if a.num_drawn < a.sampling.min_tokens]
         if held and len(self._eos):
             never = logits.new_tensor(float("-inf"))
@@ -211,8 +213,9 @@ class Sampler:
 
     def _tensor(self, numbers: Sequence[int]) -> torch.Tensor:
         """On CUDA by way of pinned memory: a copy from any other waits for the device."""
-        numbers = torch.tensor(numbers, dtype=torch.long, pin_memory=self._device.type == "cuda")
-        return numbers.to(self._device, non_blocking=True)
+        pins = self._device.type == "cuda"
+        made = torch.tensor(numbers, dtype=torch.long, pin_memory=pins)
+        return made.to(self._device, non_blocking=True)
 
 
 def _counts(sampling: Sampling) -> bool:

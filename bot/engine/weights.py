@@ -40,7 +40,8 @@ class Defaults:
     temperature: float = 0.6
     top_p: float = 0.9
     top_k: int = 0
-    repetition_penalty: float = 1.1
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

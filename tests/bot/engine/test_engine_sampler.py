@@ -106,7 +106,9 @@ def test_rows_draw_by_their_own_parameters_in_any_order() -> None:
             sampler.begin(slot, hows[slot], ())
         got: dict[int, list[int | None]] = {slot: [] for slot in slots}
         for _ in range(20):
-            for slot, token in zip(slots, tokens(sampler.sample(logits[slots], slots)), strict=True):
+            for slot, token in zip(
+                slots, tokens(sampler.sample(logits[slots], slots)), strict=True
+            ):
                 got[slot].append(token)
         return got
 
