@@ -113,8 +113,14 @@ def votes(
         _say("No votes yet: react with 👍 or 👎 to an answer.")
         return
     table = Table()
-    for name in ("when (UTC)", "who", "vote", "platform", "release"):
-        table.add_column(name, no_wrap=True)
+    for name, width in (
+        ("when (UTC)", 16),
+        ("who", 5),
+        ("vote", 5),
+        ("platform", 8),
+        ("release", 12),
+    ):
+        table.add_column(name, no_wrap=True, min_width=width)
     table.add_column("question", overflow="ellipsis", no_wrap=True)
     for vote in listed:
         table.add_row(*_as_row(vote))
