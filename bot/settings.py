@@ -126,6 +126,13 @@ class ModelSettings(Section):
     )
     temperature: float = Field(default=0.2, ge=0, le=2, description="0 always takes the likeliest")
     top_p: float = Field(default=0.9, gt=0, le=1, description="Share of likely tokens drawn from")
+    frequency_penalty: float = Field(
+        default=0.3,
+        ge=-2,
+        le=2,
+        description="Above 0, each use of a token in an answer makes it less likely; the default "
+        "model goes in circles without, larger models need none",
+    )
     repetition_penalty: float = Field(
         default=1.0,
         ge=1,

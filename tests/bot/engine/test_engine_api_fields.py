@@ -390,12 +390,14 @@ async def test_a_request_that_waits_hears_its_place(serving: Serving) -> None:
         how: Any = {"model": "tiny", "messages": HI, "stream": True}
         first = await client.chat.completions.create(max_tokens=CONTEXT - 100, **how)
         body = how | {"max_tokens": 3, "temperature": 0}
-        async with http_of(address) as http:
-            async with http.post("/v1/chat/completions", json=body) as response:
-                assert response.status == 200
-                assert await response.content.readline() == b": waiting 1\n"
-                await first.close()
-                rest = await response.read()
+        async with (
+            http_of(address) as http,
+            http.post("/v1/chat/completions", json=body) as response,
+        ):
+            assert response.status == 200
+            assert await response.content.readline() == b": waiting 1\n"
+            await first.close()
+            rest = await response.read()
         # OpenAI's client passes over the comments.
         blocked = await client.chat.completions.create(max_tokens=CONTEXT - 100, **how)
         waiting = asyncio.create_task(client.chat.completions.create(**body))
