@@ -107,7 +107,8 @@ class Sampler:
         is_bad = ~torch.isfinite(logits.amax(-1))
         raw = logits.masked_fill(is_bad[:, None], 0.0)
         logits = self._penalised(raw, index, answers)
-        picked = logits.argmax(-1)
+        is_greedy = any(answer.sampling.temperature == 0 for answer in answers)
+        picked = logits.argmax(-1) if is_greedy else torch.zeros_like(index)
         is_open = torch.zeros_like(is_bad)
         free = [row for row, answer in enumerate(answers) if _is_free(answer.sampling)]
         limited = [row for row, answer in enumerate(answers) if _is_limited(answer.sampling)]

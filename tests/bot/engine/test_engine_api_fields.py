@@ -13,7 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from transformers import AutoModelForCausalLM
 
 from bot.engine.answer import Answer
-from bot.engine.body import ChatBody, parse
+from bot.engine.body import ChatBody, CompletionBody, parse
+from bot.engine.loop import Stats
+from bot.engine.metrics import Metrics
 from bot.engine.request import Delta
 from bot.engine.weights import load
 from bot.settings import ServeSettings
@@ -471,3 +473,21 @@ async def test_the_metrics_tell_what_was_done(serving: Serving) -> None:
     assert samples["candor_prefix_cache_hits_total"] == 0
     assert samples["candor_failed_steps_total"] == 0
     assert 'finished_reason="length"' in text
+
+
+# What is written of it
+
+
+def test_the_page_names_every_field_and_every_number() -> None:
+    page = Path("docs/api.md").read_text("utf-8")
+    missing = [
+        name
+        for body in (ChatBody, CompletionBody)
+        for name in body.model_fields
+        if name not in page
+    ]
+    metrics = Metrics(Stats).render().decode()
+    names = {
+        family.name.removeprefix("candor_") for family in text_string_to_metric_families(metrics)
+    }
+    assert missing + [name for name in names if name not in page] == []
