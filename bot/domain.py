@@ -98,6 +98,7 @@ class Sampling:
     top_p: float
     repetition_penalty: float
     max_tokens: int
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

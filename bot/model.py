@@ -5,8 +5,8 @@ the server lacks. Never imports torch. Foreign errors end here: ModelUnavailable
 ModelError is not, TooLong and Busy are for the person who asked.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, TypedDict, TypeVar, get_args
@@ -14,10 +14,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from bot.domain import FinishReason, Sampling
 from bot.errors import Busy, ModelError, ModelUnavailable, TooLong
+
+log = structlog.get_logger(__name__)
 
 CONNECT_S = 5.0
 SHORT_CALL_S = 30.0
@@ -27,6 +30,8 @@ BYTES_PER_TOKEN = 3.0
 a token for each sign of Chinese or Japanese."""
 TEMPLATE_TOKENS = 8
 """Tokens that a chat template adds to a message, about; used with BYTES_PER_TOKEN only."""
+MAX_LINE_BYTES = 4 * 1024 * 1024
+"""Of a stream; a server that sends more without an end of line is none."""
 
 
 class Message(TypedDict):
@@ -72,6 +77,7 @@ class _Piece(BaseModel):
 class _Choice(BaseModel):
     delta: _Piece | None = None
     finish_reason: str | None = None
+    stop_reason: object = None
 
 
 class _Chunk(BaseModel):
@@ -106,6 +112,7 @@ class Model:
         self._timeout_s = timeout_s
         self._served: Served | None = None
         self._counts = True
+        self._refused: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -178,26 +185,44 @@ class Model:
             "stream": True,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "repetition_penalty": sampling.repetition_penalty,
             "max_tokens": sampling.max_tokens,
             "user": user,
         }
-        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_S, sock_read=self._timeout_s)
         with self._converted():
+            async with (
+                self._asked(body, _penalties(sampling)) as response,
+                aclosing(_deltas(response.content)) as deltas,
+            ):
+                async for delta in deltas:
+                    yield delta
+                    if delta.finish:
+                        return
+        raise ModelUnavailable("the model's server broke off in the middle of an answer")
+
+    @asynccontextmanager
+    async def _asked(
+        self, body: dict[str, object], optional: dict[str, float]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response to a question; asked again without those `optional` fields that the server
+        refuses by name, which are left out from then on."""
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_S, sock_read=self._timeout_s)
+        while True:
+            sent = {name: x for name, x in optional.items() if name not in self._refused}
             async with self._opened().post(
                 f"{self._url}/chat/completions",
-                data=orjson.dumps(body),
+                data=orjson.dumps(body | sent),
                 headers={"Content-Type": "application/json"},
                 timeout=timeout,
             ) as response:
-                if response.status != 200:
-                    raise _refusal(response.status, await response.read(), self._url)
-                async with aclosing(_deltas(response.content)) as deltas:
-                    async for delta in deltas:
-                        yield delta
-                        if delta.finish:
-                            return
-        raise ModelUnavailable("the model's server broke off in the middle of an answer")
+                if response.status == 200:
+                    yield response
+                    return
+                raw = await response.read()
+            named = {name for name in sent if name.encode() in raw}
+            if response.status not in {400, 422} or not named:
+                raise _refusal(response.status, raw, self._url)
+            log.warning("model.fields_refused", fields=sorted(named), url=self._url)
+            self._refused |= named
 
     async def _call(
         self, kind: type[_Answer], method: str, url: str, body: object = None
@@ -236,32 +261,69 @@ class Model:
         return self._session
 
 
+def _penalties(sampling: Sampling) -> dict[str, float]:
+    """The penalties that ask for something, under names that not every server has.
+
+    OpenAI has no `repetition_penalty`, and some of its models no `frequency_penalty`.
+    """
+    asked = {}
+    if sampling.frequency_penalty != 0:
+        asked["frequency_penalty"] = sampling.frequency_penalty
+    if sampling.repetition_penalty != 1:
+        asked["repetition_penalty"] = sampling.repetition_penalty
+    return asked
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncGenerator[list[bytes], None]:
+    """The lines of a stream, all that one read completes at once."""
+    rest = b""
+    async for block in stream.iter_any():
+        *lines, rest = (rest + block).split(b"\n")
+        if lines:
+            yield lines
+        if len(rest) > MAX_LINE_BYTES:
+            raise ModelUnavailable("the model's server sent a line without an end")
+    yield [rest]
+
+
 async def _deltas(stream: aiohttp.StreamReader) -> AsyncGenerator[Delta, None]:
     """The deltas of a stream of server-sent events, until `[DONE]` or its end."""
     finish: FinishReason | None = None
-    async for line in stream:
-        if not line.startswith(b"data:"):
-            continue
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            break
-        try:
-            chunk = _Chunk.model_validate_json(data)
-        except ValidationError as error:
-            raise ModelUnavailable(
-                "the model's server sent what is no piece of an answer"
-            ) from error
-        if chunk.error is not None:
-            raise ModelUnavailable(f"the model's server failed: {_message(chunk.error)}")
-        for choice in chunk.choices or ():
-            if choice.delta is not None and choice.delta.content:
-                yield Delta(choice.delta.content)
-            if choice.finish_reason is not None:
-                finish = _FINISH.get(choice.finish_reason, "error")
-    else:
-        if finish is None:
-            return  # the stream ended without a word: the caller tells that it broke off
-    yield Delta(finish=finish or "stop")
+    async with aclosing(_lines(stream)) as reads:
+        async for lines in reads:
+            for line in lines:
+                if not line.startswith(b"data:"):
+                    continue
+                data = line[5:].strip()
+                if data == b"[DONE]":
+                    yield Delta(finish=finish or "stop")
+                    return
+                for choice in _choices(data):
+                    if choice.delta is not None and choice.delta.content:
+                        yield Delta(choice.delta.content)
+                    finish = _finish(choice) or finish
+    if finish is not None:
+        yield Delta(finish=finish)
+    # Else the stream ended without a word: the caller tells that it broke off.
+
+
+def _choices(data: bytes) -> list[_Choice]:
+    """What one event adds. Raises ModelUnavailable if it is an error, or no such event."""
+    try:
+        chunk = _Chunk.model_validate_json(data)
+    except ValidationError as error:
+        raise ModelUnavailable("the model's server sent what is no piece of an answer") from error
+    if chunk.error is not None:
+        raise ModelUnavailable(f"the model's server failed: {_message(chunk.error)}")
+    return chunk.choices or []
+
+
+def _finish(choice: _Choice) -> FinishReason | None:
+    if choice.finish_reason is None:
+        return None
+    if choice.stop_reason == "deadline":  # which OpenAI's finish reasons lack
+        return "deadline"
+    return _FINISH.get(choice.finish_reason, "error")
 
 
 def _refusal(status: int, raw: bytes, url: str) -> Exception:

@@ -19,6 +19,7 @@ def release_of(settings: ModelSettings, model: str, now: float) -> Release:
         top_p=settings.top_p,
         repetition_penalty=settings.repetition_penalty,
         max_tokens=settings.max_tokens,
+        frequency_penalty=settings.frequency_penalty,
     )
     content = {
         "model": model,

@@ -128,6 +128,13 @@ class ModelSettings(Section):
     )
     temperature: float = Field(default=0.2, ge=0, le=2, description="0 always takes the likeliest")
     top_p: float = Field(default=0.9, gt=0, le=1, description="Share of likely tokens drawn from")
+    frequency_penalty: float = Field(
+        default=0.3,
+        ge=-2,
+        le=2,
+        description="Above 0, each use of a token in an answer makes it less likely; the default "
+        "model goes in circles without, larger models need none",
+    )
     repetition_penalty: float = Field(
         default=1.0,
         ge=1,
@@ -188,6 +195,13 @@ class ServeSettings(Section):
         default=None,
         description="Folder that LoRA adapters may be loaded from while serving, and from nowhere "
         "else; unset: adapters under state_dir",
+    )
+    stream_interval_ms: int = Field(
+        default=50,
+        ge=0,
+        le=10_000,
+        description="Milliseconds over which a stream's text is joined, after its first piece; 0 "
+        "sends each token by itself",
     )
 
 

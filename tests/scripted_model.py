@@ -21,7 +21,8 @@ class ScriptedModel:
 
     A piece that is an Exception breaks the connection off; one that is bytes is sent as it is.
     `refuse` is a status and an OpenAI error code to answer instead. With an `api_key`, only who
-    shows it is served; with `longest`, a prompt of more messages is refused for its length.
+    shows it is served; with `longest`, a prompt of more messages is refused for its length. Fields
+    named in `unknown` are refused, as OpenAI refuses fields that it does not know.
     """
 
     answer: Callable[[list[dict[str, str]]], Sequence[Piece]] = lambda messages: (
@@ -35,6 +36,7 @@ class ScriptedModel:
     requests: list[dict[str, Any]] = field(default_factory=list)
     api_key: str | None = None
     longest: int | None = None
+    unknown: tuple[str, ...] = ()
     counted: int = 0
     running: int = 0
     url: str = ""
@@ -57,6 +59,10 @@ class ScriptedModel:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
+        if found := [name for name in self.unknown if name in body]:
+            message = f"Unrecognized request argument supplied: {found[0]}"
+            error = {"message": message, "type": "invalid_request_error", "param": None}
+            return web.json_response({"error": error}, status=400)
         refuse = self.refuse
         if self.longest is not None and len(body["messages"]) > self.longest:
             refuse = 400, "context_length_exceeded"

@@ -1,7 +1,6 @@
 """The shapes of answers and errors, as OpenAI's API has them."""
 
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -43,12 +42,12 @@ class Answer:
 
     kind: Kind
     model: str
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, text: str, last: Delta) -> Json:
+    def whole(self, text: str, last: Delta, logprobs: Json | None = None) -> Json:
         """The answer in one piece."""
-        choice: Json = {"index": 0, "logprobs": None, "finish_reason": last.finish}
+        choice: Json = {"index": 0, "logprobs": logprobs, **_ended(last)}
         if self.kind == "chat":
             choice["message"] = {"role": "assistant", "content": text, "refusal": None}
         else:
@@ -56,28 +55,28 @@ class Answer:
         name = "chat.completion" if self.kind == "chat" else "text_completion"
         return self._envelope(name, [choice]) | {"usage": usage(last)}
 
-    def first(self, *, has_usage: bool) -> bytes | None:
+    def first(self, *, has_usage: bool) -> bytes:
         """The chunk that names the speaker; plain completions have none."""
         if self.kind == "text":
-            return None
-        return self._chunk({"delta": {"role": "assistant", "content": ""}}, None, has_usage)
+            return b""
+        return self._chunk({"delta": {"role": "assistant", "content": ""}}, has_usage)
 
-    def grown(self, text: str, *, has_usage: bool) -> bytes:
+    def grown(self, text: str, *, has_usage: bool, logprobs: Json | None = None) -> bytes:
         """The chunk for text that was added."""
         piece: Json = {"delta": {"content": text}} if self.kind == "chat" else {"text": text}
-        return self._chunk(piece, None, has_usage)
+        return self._chunk(piece | {"logprobs": logprobs}, has_usage)
 
     def last(self, delta: Delta, *, has_usage: bool) -> bytes:
         """The chunk that says why the answer ended."""
         piece: Json = {"delta": {}} if self.kind == "chat" else {"text": ""}
-        return self._chunk(piece, delta.finish, has_usage)
+        return self._chunk(piece | _ended(delta), has_usage)
 
     def counts(self, delta: Delta) -> bytes:
         """The chunk with the counts and no text."""
         return event(self._envelope(self._chunk_name, []) | {"usage": usage(delta)})
 
-    def _chunk(self, piece: Json, finish: str | None, has_usage: bool) -> bytes:
-        choice = {"index": 0, **piece, "logprobs": None, "finish_reason": finish}
+    def _chunk(self, piece: Json, has_usage: bool) -> bytes:
+        choice = {"index": 0, "logprobs": None, "finish_reason": None, **piece}
         body = self._envelope(self._chunk_name, [choice])
         return event(body | {"usage": None} if has_usage else body)
 
@@ -94,6 +93,25 @@ class Answer:
             "model": self.model,
             "choices": choices,
         }
+
+
+def broken(delta: Delta) -> ApiError | None:
+    """The error that an answer ended with, if it did not end by itself."""
+    match delta.finish:
+        case "error":
+            return ApiError(503, delta.error or "failed", code="engine_error", retry_after_s=1)
+        case "shutdown" | "cancelled":
+            return ApiError(503, "the server shuts down", code="unavailable", retry_after_s=1)
+        case _:
+            return None
+
+
+def _ended(last: Delta) -> Json:
+    """Why an answer ended. OpenAI knows no deadline: its clients hear of a length, and who asks
+    for vLLM's `stop_reason` hears the rest."""
+    if last.finish == "deadline":
+        return {"finish_reason": "length", "stop_reason": "deadline"}
+    return {"finish_reason": last.finish}
 
 
 def usage(delta: Delta) -> Json:
@@ -121,6 +139,11 @@ def model_card(name: str, *, context: int, root: str, parent: str | None) -> Jso
 def event(body: Json) -> bytes:
     """One server-sent event."""
     return b"data: " + orjson.dumps(body) + b"\n\n"
+
+
+def waiting(position: int | None) -> bytes:
+    """A comment, which clients pass over, for as long as nothing has come."""
+    return b": waiting\n\n" if position is None else b": waiting %d\n\n" % position
 
 
 DONE = b"data: [DONE]\n\n"

@@ -4,13 +4,15 @@ A field that would change the answer and that this server cannot honour is refus
 a field nobody here knows is ignored, as other compatible servers do.
 """
 
+import hashlib
+from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bot.engine.encoder import Message
-from bot.engine.request import MAX_SEED, MAX_STOPS, Sampling
+from bot.engine.request import MAX_LOGPROBS, MAX_SALT_CHARS, MAX_SEED, MAX_STOPS, Sampling
 from bot.engine.weights import Defaults
 
 _T = TypeVar("_T")
@@ -18,11 +20,17 @@ _B = TypeVar("_B", bound=BaseModel)
 
 MAX_MESSAGES = 4096
 
+TopCount = Annotated[int, Field(ge=0, le=MAX_LOGPROBS, strict=True)]
+"""How many of the most probable tokens are told."""
+
 _NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
+    "add_generation_prompt": (True,),
+    "allowed_token_ids": (),
     "audio": (),
+    "bad_words": ([],),
     "best_of": (1,),
-    "echo": (False,),
-    "frequency_penalty": (0,),
+    "chat_template": (),
+    "continue_final_message": (False,),
     "function_call": ("none",),
     "functions": ([],),
     "guided_choice": (),
@@ -30,20 +38,15 @@ _NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
     "guided_json": (),
     "guided_regex": (),
     "logit_bias": ({},),
-    "logprobs": (False,),
-    "min_p": (0,),
-    "min_tokens": (0,),
     "modalities": (["text"],),
     "n": (1,),
     "prediction": (),
-    "presence_penalty": (0,),
-    "prompt_logprobs": (),
     "response_format": ({"type": "text"},),
+    "stop_token_ids": ([],),
     "structured_outputs": (),
     "suffix": ("",),
     "tool_choice": ("none",),
     "tools": ([],),
-    "top_logprobs": (0,),
     "use_beam_search": (False,),
 }
 """Fields that are not supported, with the values that ask for nothing (null always does)."""
@@ -95,12 +98,19 @@ class GenerationBody(_Body):
     top_p: float | None = None
     top_k: Annotated[int, Field(ge=-1)] | None = None
     repetition_penalty: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    min_p: float | None = None
+    min_tokens: Annotated[int, Field(ge=0)] | None = None
+    ignore_eos: bool | None = None
+    prompt_logprobs: TopCount | None = None
     stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
     seed: Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None = None
-    ignore_eos: bool | None = False
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     user: str | None = None
+    safety_identifier: str | None = None
+    cache_salt: Annotated[str, Field(min_length=1, max_length=MAX_SALT_CHARS)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -110,6 +120,18 @@ class GenerationBody(_Body):
                 raise BodyError(f"{name} is not supported by this server", name)
         return body
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.stream and self.prompt_logprobs is not None:
+            raise BodyError("prompt_logprobs cannot be streamed", "prompt_logprobs")
+        return self
+
+    @property
+    def person(self) -> str:
+        """Who asks, as a hash, since nobody here needs the name; "" for nobody known."""
+        named = self.safety_identifier or self.user
+        return hashlib.blake2b(named.encode(), digest_size=16).hexdigest() if named else ""
+
     @property
     def wants_usage(self) -> bool:
         """Whether a stream ends with the counts."""
@@ -117,6 +139,14 @@ class GenerationBody(_Body):
 
     def token_limit(self) -> int | None:
         return self.max_tokens
+
+    @abstractmethod
+    def num_logprobs(self) -> int | None:
+        """How many of the most probable tokens come with each drawn one; None for no numbers."""
+
+    def num_prompt_logprobs(self) -> int | None:
+        """The same for each token of the prompt."""
+        return self.prompt_logprobs
 
     def sampling(self, defaults: Defaults, room: int) -> Sampling:
         """How to draw; the model's defaults where the body is silent. `room`: tokens left.
@@ -132,9 +162,15 @@ class GenerationBody(_Body):
                 top_p=_pick(self.top_p, defaults.top_p),
                 top_k=max(0, _pick(self.top_k, defaults.top_k)),
                 repetition_penalty=_pick(self.repetition_penalty, defaults.repetition_penalty),
+                frequency_penalty=_pick(self.frequency_penalty, defaults.frequency_penalty),
+                presence_penalty=_pick(self.presence_penalty, 0.0),
+                min_p=_pick(self.min_p, 0.0),
+                min_tokens=_pick(self.min_tokens, 0),
+                ignore_eos=bool(self.ignore_eos),
+                logprobs=self.num_logprobs(),
+                prompt_logprobs=self.num_prompt_logprobs(),
                 stop=tuple(text for text in stop if text),
                 seed=self.seed,
-                ignore_eos=bool(self.ignore_eos),
             )
         except ValueError as error:
             raise BodyError(str(error), str(error).split()[0]) from error
@@ -145,15 +181,45 @@ class ChatBody(GenerationBody):
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: TopCount | None = None
+
+    @model_validator(mode="after")
+    def _check_top(self) -> Self:
+        if self.top_logprobs and not self.logprobs:
+            raise BodyError("top_logprobs needs logprobs to be true", "top_logprobs")
+        return self
 
     def token_limit(self) -> int | None:
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    def num_logprobs(self) -> int | None:
+        return self.top_logprobs or 0 if self.logprobs else None
 
 
 class CompletionBody(GenerationBody):
     """`POST /v1/completions`; the prompt is text or token ids."""
 
     prompt: str | list[int] | Annotated[list[str], Field(min_length=1, max_length=1)]
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    logprobs: TopCount | None = None
+    echo: bool | None = None
+
+    @model_validator(mode="after")
+    def _check_echo(self) -> Self:
+        if self.max_tokens == 0 and not self.echo and self.prompt_logprobs is None:
+            raise BodyError("max_tokens of 0 needs echo or prompt_logprobs", "max_tokens")
+        if self.echo and self.stream and self.logprobs is not None:
+            raise BodyError("echo with logprobs cannot be streamed", "echo")
+        return self
+
+    def num_logprobs(self) -> int | None:
+        return self.logprobs
+
+    def num_prompt_logprobs(self) -> int | None:
+        if not self.echo or self.logprobs is None:
+            return self.prompt_logprobs
+        return max(self.logprobs, self.prompt_logprobs or 0)
 
     def text_or_ids(self) -> str | tuple[int, ...]:
         prompt = self.prompt

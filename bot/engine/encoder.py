@@ -12,7 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jinja2 import TemplateError
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders
+
+_BYTE = re.compile("<0x([0-9A-F]{2})>")
+"""How tokenizers that work on characters write a byte that is none."""
 
 
 class PromptError(ValueError):
@@ -41,6 +44,11 @@ class Encoder:
         markers = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
         markers.sort(key=len, reverse=True)
         self._markers = re.compile("|".join(map(re.escape, markers))) if markers else None
+        self._added = {n: t.content for n, t in tokenizer.get_added_tokens_decoder().items()}
+        self._num_tokens = tokenizer.get_vocab_size()
+        self._alphabet = (
+            _byte_alphabet() if isinstance(tokenizer.decoder, decoders.ByteLevel) else None
+        )
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """A raw prompt; markers in it are markers."""
@@ -80,6 +88,20 @@ class Encoder:
             ids += encoded.ids
         return tuple(ids)
 
+    def spell(self, token: int) -> bytes:
+        """What one token stands for, in UTF-8, markers as written: it may be part of a code point,
+        or nothing for an id that the tokenizer does not have."""
+        if token in self._added:
+            return self._added[token].encode()
+        if not 0 <= token < self._num_tokens:
+            return b""
+        piece = self._tokenizer.id_to_token(token) or ""
+        if self._alphabet is not None:
+            return bytes(self._alphabet[sign] for sign in piece)
+        if byte := _BYTE.fullmatch(piece):
+            return bytes([int(byte[1], 16)])
+        return piece.replace("\u2581", " ").encode()
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, markers left out."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)
@@ -91,3 +113,13 @@ class AnyIdEncoder(Encoder):
     def decode(self, ids: Sequence[int]) -> str:
         size = self._tokenizer.get_vocab_size()
         return super().decode([i % size for i in ids])
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The signs by which byte-level tokenizers write bytes: what prints in Latin-1 stands for
+    itself, the other bytes for the signs from 256 on, in order."""
+    printing = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+    others = (byte for byte in range(0x100) if byte not in printing)
+    return {chr(byte): byte for byte in printing} | {
+        chr(0x100 + place): byte for place, byte in enumerate(others)
+    }

@@ -5,6 +5,7 @@ queued. A reader that is slow finds what it missed joined into one delta; nobody
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,8 @@ import structlog
 
 from bot.engine.adapters import Adapters
 from bot.engine.loop import Loop, Outbox, Stats
-from bot.engine.request import Delta, FinishReason, Request
+from bot.engine.metrics import Metrics, Timing
+from bot.engine.request import Delta, FinishReason, Request, Score
 from bot.engine.runner import Runner
 from bot.engine.sampler import Sampler
 from bot.engine.scheduler import Scheduler
@@ -35,24 +37,47 @@ _SMOOTHING = 0.2
 
 @dataclass(slots=True)
 class _Inbox:
-    """What has come for one request and was not read yet."""
+    """What has come for one request and was not read yet.
 
+    After each delta that was taken the reader sleeps for `interval_s`, unless the answer ends.
+    """
+
+    timing: Timing
+    interval_s: float
     text: list[str] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
     newest: Delta = field(default_factory=lambda: Delta("", 0, 0))
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    quiet_until: float = 0.0
+    alarm: asyncio.TimerHandle | None = None
 
     def put(self, delta: Delta) -> None:
+        self.timing.grew(delta)
         self.text.append(delta.text)
+        self.scores += delta.scores
         self.newest = delta
-        self.arrived.set()
+        if delta.finish is not None:
+            self.arrived.set()
+        elif self.alarm is None and self.quiet_until < math.inf:
+            loop = asyncio.get_running_loop()
+            if loop.time() >= self.quiet_until:
+                self.arrived.set()
+            else:
+                self.alarm = loop.call_at(self.quiet_until, self.arrived.set)
 
     async def take(self) -> Delta:
         """Wait for something, and take all of it as one delta."""
         await self.arrived.wait()
-        newest, text = self.newest, "".join(self.text)
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
+        if self.interval_s:
+            self.quiet_until = asyncio.get_running_loop().time() + self.interval_s
+        taken = replace(self.newest, text="".join(self.text), scores=tuple(self.scores))
         self.text.clear()
+        self.scores.clear()
         self.arrived.clear()
-        return Delta(text, newest.num_prompt, newest.num_output, newest.finish, newest.error)
+        return taken
 
 
 class Engine:
@@ -81,11 +106,15 @@ class Engine:
         self._events = asyncio.get_running_loop()
         self.died = asyncio.Event()
         self.death = ""
+        self.metrics = Metrics(lambda: self.stats)
         self._loop = Loop(
             runner=Runner(loaded, num_slots=max_running, context=loaded.context),
             scheduler=Scheduler(max_running=max_running, prefill_chunk=prefill_chunk),
             sampler=Sampler(
-                num_slots=max_running, vocab_size=loaded.vocab_size, device=loaded.device
+                num_slots=max_running,
+                vocab_size=loaded.vocab_size,
+                device=loaded.device,
+                eos_ids=loaded.eos_ids,
             ),
             decode=loaded.encoder.decode,
             eos_ids=loaded.eos_ids,
@@ -117,9 +146,17 @@ class Engine:
         turns = 1 + max(0, len(self._inboxes) - self._max_running) / self._max_running
         return max(1, min(60, round(turns * self._mean_duration_s)))
 
-    async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+    def position(self, request_id: str) -> int | None:
+        """Where a waiting request stands, 1 for the next to start; None for any other."""
+        place = list(self._inboxes).index(request_id) + 1 if request_id in self._inboxes else 0
+        return place - self._max_running if place > self._max_running else None
+
+    async def generate(
+        self, request: Request, *, interval_s: float = 0.0
+    ) -> AsyncGenerator[Delta, None]:
         """The answer, as it grows; the last delta, and only that, has `finish`.
 
+        Deltas that come within `interval_s` of one that was taken are joined into the next.
         Closing the generator ends the request within one step. Raises before the first delta:
         TooLong, Busy, UnknownRelease, RefusedError for token ids that the model does not have,
         ModelUnavailable while the engine shuts down or after it gave up.
@@ -129,7 +166,7 @@ class Engine:
             request = replace(request, release=adapter.key, adapter=adapter)
         self._check(request)
         self._admit(request)
-        inbox = self._inboxes[request.id] = _Inbox()
+        inbox = self._inboxes[request.id] = _Inbox(Timing(self.metrics), interval_s)
         self._is_empty.clear()
         self._loop.submit(request)
         started = time.monotonic()

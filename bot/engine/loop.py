@@ -5,20 +5,22 @@ each request that was submitted exactly one last delta, whatever happens, given 
 alone. A step that raises fails the requests that were running; the others go on in fresh memory.
 """
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
 import torch
 
 from bot.engine.detokenizer import Detokenizer, StopMatcher
-from bot.engine.request import Delta, FinishReason, Request, Row, State
+from bot.engine.logprobs import score
+from bot.engine.request import Delta, FinishReason, Request, Row, Score, State
 from bot.engine.runner import Runner
-from bot.engine.sampler import Sampler
-from bot.engine.scheduler import Scheduler
+from bot.engine.sampler import Draw, Sampler
+from bot.engine.scheduler import Scheduler, Step
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,7 @@ class Stats:
     waiting: int = 0
     steps: int = 0
     prompt_tokens: int = 0
+    prefix_hit_tokens: int = 0
     output_tokens: int = 0
     failed_steps: int = 0
     last_error: str | None = None
@@ -44,10 +47,15 @@ class Stats:
 
 @dataclass(slots=True)
 class _Text:
-    """The text side of a running row."""
+    """The text side of a running row; `scores` wait for the delta that shows their text."""
 
     detokenizer: Detokenizer
     stops: StopMatcher
+    scores: list[Score] = field(default_factory=list)
+
+    def take_scores(self) -> tuple[Score, ...]:
+        taken, self.scores = tuple(self.scores), []
+        return taken
 
 
 class Loop:
@@ -170,20 +178,36 @@ class Loop:
         self._start_waiting()
         step = self._scheduler.plan()
         logits, slots = self._runner.run(step)
-        tokens = dict(zip(slots, self._sampler.sample(logits, slots), strict=True))
+        draws = self._sampler.sample(logits[: len(slots)], slots)
+        drawn = dict(zip(slots, draws, strict=True))
+        self._score_prompts(step, logits[len(slots) :])
         for row in step.decode:
             row.num_computed += 1
         for span in step.prefill:
             span.row.num_computed += span.count
         sampled = [*step.decode, *(span.row for span in step.prefill if not span.row.is_prefill)]
         for row in sampled:
-            self._advance(row, tokens[row.slot])
+            self._advance(row, drawn[row.slot])
         self.stats = replace(
             self.stats,
             steps=self.stats.steps + 1,
             prompt_tokens=self.stats.prompt_tokens + sum(span.count for span in step.prefill),
             output_tokens=self.stats.output_tokens + len(sampled),
         )
+
+    def _score_prompts(self, step: Step, logits: torch.Tensor) -> None:
+        """Keep how probable the step's prompt tokens were, where that was asked for."""
+        for span in step.prefill:
+            if not (positions := span.scored):
+                continue
+            request = span.row.request
+            following = request.tokens[positions.start + 1 : positions.stop + 1]
+            span.row.prompt_scores += score(
+                logits[: len(positions)],
+                torch.tensor(following, device=logits.device),
+                request.sampling.prompt_logprobs or 0,
+            )
+            logits = logits[len(positions) :]
 
     def _start_waiting(self) -> None:
         cache = self._runner.cache
@@ -195,23 +219,34 @@ class Loop:
                 Detokenizer(self._decode), StopMatcher(request.sampling.stop)
             )
 
-    def _advance(self, row: Row, token: int | None) -> None:
+    def _advance(self, row: Row, draw: Draw | None) -> None:
         """Give a row the token it drew (None: its logits were no numbers)."""
-        if token is None:
+        sampling = row.request.sampling
+        is_bad = not row.output and any(math.isnan(one.logprob) for one in row.prompt_scores)
+        if draw is None or is_bad:
             self._finish(row, "error", error="the model computed no finite numbers", scrub=True)
             return
-        row.output.append(token)
-        if token in self._eos_ids and not row.request.sampling.ignore_eos:
+        if sampling.max_tokens == 0:
+            self._finish(row, "length")
+            return
+        row.output.append(draw.token)
+        if draw.token in self._eos_ids and not sampling.ignore_eos:
             self._finish(row, "stop")
             return
         text = self._texts[row.request.id]
-        delta, is_stopped = text.stops.push(text.detokenizer.push(token))
+        if draw.score is not None:
+            text.scores.append(draw.score)
+        delta = text.detokenizer.push(draw.token)
+        is_stopped = False
+        if len(row.output) > sampling.min_tokens:
+            delta, is_stopped = text.stops.push(delta)
         if is_stopped:
             self._finish(row, "stop", text=delta, is_flushed=True)
-        elif len(row.output) >= row.request.sampling.max_tokens:
+        elif len(row.output) >= sampling.max_tokens:
             self._finish(row, "length", text=delta)
         elif delta:
-            self._outbox.append((row.request.id, Delta(delta, row.num_prompt, len(row.output))))
+            grown = Delta(delta, row.num_prompt, len(row.output), scores=text.take_scores())
+            self._outbox.append((row.request.id, grown))
 
     def _finish(
         self,
@@ -237,7 +272,15 @@ class Loop:
         if was_running:
             self._sampler.end(row.slot)
             self._runner.cache.free(row.slot, scrub=scrub)
-        last = Delta(text, row.num_prompt, len(row.output), finish=reason, error=error)
+        last = Delta(
+            text,
+            row.num_prompt,
+            len(row.output),
+            finish=reason,
+            error=error,
+            scores=texts.take_scores() if texts is not None else (),
+            prompt_scores=tuple(row.prompt_scores),
+        )
         self._outbox.append((row.request.id, last))
 
     def _flush(self) -> None:

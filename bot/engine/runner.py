@@ -39,33 +39,33 @@ class Runner:
         self._lora = LoraHooks(loaded.model, loaded.linears)
 
     def run(self, step: Step) -> tuple[torch.Tensor, list[int]]:
-        """Logits `[rows, vocab]` and the slots they belong to.
+        """Logits `[rows, vocab]` and the slots that the first of them belong to.
 
-        One row for each decoded token, then one for each prompt that this step completes.
+        One row for each decoded token, then one for each prompt that this step completes, then
+        one for each position that is `scored`, span by span.
         """
-        # Each adapter's tokens side by side: they are then one product, not one for each row.
-        decode = sorted(step.decode, key=lambda row: row.request.release)
-        prefill = sorted(step.prefill, key=lambda span: span.row.request.release)
-        adapters = [(row.request.adapter, 1) for row in decode]
-        adapters += [(span.row.request.adapter, span.count) for span in prefill]
-        decoded = [row.num_computed for row in decode]
-        ids = [row.output[-1] for row in decode]
+        adapters = [(row.request.adapter, 1) for row in step.decode]
+        adapters += [(span.row.request.adapter, span.count) for span in step.prefill]
+        decoded = [row.num_computed for row in step.decode]
+        ids = [row.output[-1] for row in step.decode]
         positions = list(decoded)
         wanted = list(range(len(ids)))
-        slots = [row.slot for row in decode]
+        slots = [row.slot for row in step.decode]
+        scored: list[int] = []
         pieces: list[Piece] = []
-        for span in prefill:
+        for span in step.prefill:
             end, first = span.start + span.count, len(ids)
             ids += span.row.request.tokens[span.start : end]
             positions += range(span.start, end)
             pieces.append(Piece(span.row.slot, span.start, first, len(ids)))
+            scored += (first + position - span.start for position in span.scored)
             if end == span.row.num_prompt:
                 wanted.append(len(ids) - 1)
                 slots.append(span.row.slot)
         self.cache.reserve(1 + max(positions))
         layout = Layout(
             cache=self.cache,
-            slots=self._tensor([row.slot for row in decode]),
+            slots=self._tensor([row.slot for row in step.decode]),
             positions=self._tensor(decoded),
             longest=1 + max(decoded, default=0),
             pieces=tuple(pieces),
@@ -74,7 +74,7 @@ class Runner:
             output = self._model(
                 input_ids=self._tensor(ids)[None],
                 position_ids=self._tensor(positions)[None],
-                logits_to_keep=self._tensor(wanted),
+                logits_to_keep=self._tensor(wanted + scored),
                 use_cache=False,
                 layout=layout,
             )

@@ -1,98 +1,251 @@
 """Logits to token ids, for all rows of a step at once; no policy.
 
 Each slot has its parameters, its own random numbers (so a seed gives the same answer whoever else
-is in the batch) and the set of tokens it has seen, kept as tensors that a step indexes.
+is in the batch) and the tokens it has seen, kept as tensors that a step indexes. What no row of a
+step asks for is not computed. In this order, as in vLLM: repetition penalty (prompt and answer),
+frequency and presence penalty (the answer alone), temperature, min-p, top-k, top-p.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
-from bot.engine.request import Sampling
+from bot.engine.logprobs import score
+from bot.engine.request import Sampling, Score
 
 _NUM_CANDIDATES = 256
 """Most nuclei fit into this many tokens; selecting them is ten times cheaper than sorting all."""
 
 
-class Sampler:
-    """Draws for `num_slots` slots over `vocab_size` tokens."""
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The token that a row drew, with its `score` where log-probabilities were asked for."""
 
-    def __init__(self, *, num_slots: int, vocab_size: int, device: torch.device) -> None:
+    token: int
+    score: Score | None = None
+
+
+@dataclass(slots=True)
+class _Answer:
+    """The answer in a slot: how it is drawn, from which numbers, and how many were drawn."""
+
+    sampling: Sampling
+    generator: torch.Generator
+    num_drawn: int
+
+
+class Sampler:
+    """Draws for `num_slots` slots over `vocab_size` tokens, `eos_ids` of which end an answer."""
+
+    def __init__(
+        self,
+        *,
+        num_slots: int,
+        vocab_size: int,
+        device: torch.device,
+        eos_ids: frozenset[int] = frozenset(),
+    ) -> None:
         self._device = device
         self._seen = torch.zeros(num_slots, vocab_size, dtype=torch.bool, device=device)
+        self._counts = torch.zeros(num_slots, vocab_size, dtype=torch.int32, device=device)
         self._temperature = torch.ones(num_slots, 1, device=device)
         self._top_p = torch.ones(num_slots, 1, device=device)
+        self._min_p = torch.zeros(num_slots, 1, device=device)
         self._top_k = torch.zeros(num_slots, 1, dtype=torch.long, device=device)
-        self._penalty = torch.ones(num_slots, 1, device=device)
-        self._sampling: dict[int, Sampling] = {}
-        self._generators: dict[int, torch.Generator] = {}
+        self._repetition = torch.ones(num_slots, 1, device=device)
+        self._frequency = torch.zeros(num_slots, 1, device=device)
+        self._presence = torch.zeros(num_slots, 1, device=device)
+        self._eos = torch.tensor(
+            sorted(token for token in eos_ids if token < vocab_size),
+            dtype=torch.long,
+            device=device,
+        )
+        self._answers: dict[int, _Answer] = {}
 
-    def begin(self, slot: int, sampling: Sampling, prompt: tuple[int, ...]) -> None:
-        """Give `slot` to a new answer."""
-        self._sampling[slot] = sampling
+    def begin(
+        self, slot: int, sampling: Sampling, prompt: Sequence[int], output: Sequence[int] = ()
+    ) -> None:
+        """Give `slot` to an answer: a new one, or one that goes on after `output`."""
         self._temperature[slot] = sampling.temperature
         self._top_p[slot] = sampling.top_p
+        self._min_p[slot] = sampling.min_p
         self._top_k[slot] = sampling.top_k
-        self._penalty[slot] = sampling.repetition_penalty
-        self._seen[slot] = False
+        self._repetition[slot] = sampling.repetition_penalty
+        self._frequency[slot] = sampling.frequency_penalty
+        self._presence[slot] = sampling.presence_penalty
         if sampling.repetition_penalty != 1:
-            seen = torch.tensor(prompt, dtype=torch.long, device=self._device)
-            self._seen[slot, seen] = True
-        if sampling.temperature > 0:
-            # On the CPU whatever the device: one number a step, and the same one everywhere.
-            generator = self._generators[slot] = torch.Generator()
-            if sampling.seed is None:
-                generator.seed()
-            else:
-                generator.manual_seed(sampling.seed)
+            self._seen[slot] = False
+            self._seen[slot, self._tensor([*prompt, *output])] = True
+        if _counts(sampling):
+            drawn = self._tensor(output)
+            ones = torch.ones_like(drawn, dtype=torch.int32)
+            self._counts[slot] = 0
+            self._counts[slot].index_add_(0, drawn, ones)
+        # On the CPU whatever the device: one number a token, and the same one everywhere.
+        generator = torch.Generator()
+        if sampling.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(sampling.seed)
+            for _ in output:
+                torch.rand(1, 1, generator=generator)
+        self._answers[slot] = _Answer(sampling, generator, len(output))
 
     def end(self, slot: int) -> None:
         """The answer in `slot` is over, or never began."""
-        self._sampling.pop(slot, None)
-        self._generators.pop(slot, None)
+        self._answers.pop(slot, None)
 
-    def sample(self, logits: torch.Tensor, slots: list[int]) -> list[int | None]:
+    def sample(self, logits: torch.Tensor, slots: Sequence[int]) -> list[Draw | None]:
         """The next token of each slot from its row of `logits` `[len(slots), vocab]`.
 
         None for a row whose logits are no finite numbers; it does not touch the others.
         """
-        index = torch.tensor(slots, device=self._device)
+        answers = [self._answers[slot] for slot in slots]
+        index = self._tensor(slots)
         logits = logits.float()
         is_bad = ~torch.isfinite(logits.amax(-1))
-        logits = logits.masked_fill(is_bad[:, None], 0.0)
-        penalised = any(self._sampling[slot].repetition_penalty != 1 for slot in slots)
-        if penalised:
-            penalty = self._penalty[index]
-            changed = torch.where(logits > 0, logits / penalty, logits * penalty)
-            logits = torch.where(self._seen[index], changed, logits)
-        ids = logits.argmax(-1)
-        drawn = [row for row, slot in enumerate(slots) if self._sampling[slot].temperature > 0]
-        if drawn:
-            rows = torch.tensor(drawn, device=self._device)
-            ids[rows] = self._draw(logits[rows], index[rows], [slots[row] for row in drawn])
-        if penalised:
-            self._seen[index, ids] = True
+        raw = logits.masked_fill(is_bad[:, None], 0.0)
+        logits = self._penalised(raw, index, answers)
+        is_greedy = any(answer.sampling.temperature == 0 for answer in answers)
+        picked = logits.argmax(-1) if is_greedy else torch.zeros_like(index)
+        is_open = torch.zeros_like(is_bad)
+        free = [row for row, answer in enumerate(answers) if _is_free(answer.sampling)]
+        limited = [row for row, answer in enumerate(answers) if _is_limited(answer.sampling)]
+        uniform = self._uniform(answers)
+        if free:
+            rows = self._tensor(free)
+            picked[rows] = pick_any(self._probs(logits, index, rows), uniform[rows])
+        if limited:
+            rows = self._tensor(limited)
+            picked[rows], is_open[rows] = self._draw(logits, index, rows, uniform)
+        # The one place of a step where the device is waited for, unless a nucleus is very wide.
+        bad, wide, tokens = torch.stack((is_bad, is_open, picked)).tolist()
+        if any(wide):
+            rows = self._tensor([row for row, is_wide in enumerate(wide) if is_wide])
+            picked[rows], _ = self._draw(logits, index, rows, uniform, num_candidates=None)
+            tokens = picked.tolist()
+        self._count(index, picked, answers)
+        scores = self._scores(raw, picked, answers)
         return [
-            None if bad else token for token, bad in zip(ids.tolist(), is_bad.tolist(), strict=True)
+            None if is_none else Draw(token, scores.get(row))
+            for row, (token, is_none) in enumerate(zip(tokens, bad, strict=True))
         ]
 
-    def _draw(self, logits: torch.Tensor, index: torch.Tensor, slots: list[int]) -> torch.Tensor:
-        """One token a row by temperature, top-k and top-p, in this order."""
-        draws = [torch.rand(1, 1, generator=self._generators[slot]) for slot in slots]
-        uniform = torch.cat(draws).to(self._device)
-        top_k, top_p = self._top_k[index], self._top_p[index]
-        probs = torch.softmax(logits / self._temperature[index], -1)
-        num = min(probs.shape[1], _NUM_CANDIDATES)
-        top, tokens = probs.topk(num)
-        ids = tokens.gather(1, pick_rank(top, top_k, top_p, uniform))
-        is_cut = (top.sum(-1, keepdim=True) < top_p) & ((top_k == 0) | (top_k > num))
-        for row in is_cut.squeeze(1).nonzero().flatten().tolist():
-            one = slice(row, row + 1)
-            top, tokens = probs[one].sort(descending=True)
-            ids[one] = tokens.gather(1, pick_rank(top, top_k[one], top_p[one], uniform[one]))
-        return ids.squeeze(1)
+    def _penalised(
+        self, logits: torch.Tensor, index: torch.Tensor, answers: Sequence[_Answer]
+    ) -> torch.Tensor:
+        """The logits after what the rows' penalties and `min_tokens` take from them."""
+        if any(answer.sampling.repetition_penalty != 1 for answer in answers):
+            penalty = self._repetition[index]
+            changed = torch.where(logits > 0, logits / penalty, logits * penalty)
+            logits = torch.where(self._seen[index], changed, logits)
+        if any(_counts(answer.sampling) for answer in answers):
+            counts = self._counts[index]
+            logits = torch.addcmul(logits, self._frequency[index], counts.float(), value=-1)
+            if any(answer.sampling.presence_penalty for answer in answers):
+                logits = torch.addcmul(
+                    logits, self._presence[index], (counts > 0).float(), value=-1
+                )
+        held = [r for r, a in enumerate(answers) if a.num_drawn < a.sampling.min_tokens]
+        if held and len(self._eos):
+            never = logits.new_tensor(float("-inf"))
+            logits = logits.index_put((self._tensor(held)[:, None], self._eos), never)
+        return logits
+
+    def _uniform(self, answers: Sequence[_Answer]) -> torch.Tensor:
+        """A number in [0, 1) for each row that needs one, and 0 for the others: `[rows, 1]`."""
+        uniform = torch.zeros(len(answers), 1, pin_memory=self._device.type == "cuda")
+        for row, answer in enumerate(answers):
+            if answer.sampling.temperature > 0:
+                uniform[row] = torch.rand(1, 1, generator=answer.generator)
+        return uniform.to(self._device, non_blocking=True)
+
+    def _probs(self, logits: torch.Tensor, index: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(logits[rows] / self._temperature[index[rows]], -1)
+
+    def _draw(
+        self,
+        logits: torch.Tensor,
+        index: torch.Tensor,
+        rows: torch.Tensor,
+        uniform: torch.Tensor,
+        *,
+        num_candidates: int | None = _NUM_CANDIDATES,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One token a row by temperature, min-p, top-k and top-p, and whether it must be drawn
+        again among all tokens, because those that may be drawn reach beyond the candidates."""
+        probs = self._probs(logits, index, rows)
+        slots = index[rows]
+        top_k, top_p, min_p = self._top_k[slots], self._top_p[slots], self._min_p[slots]
+        num = min(probs.shape[1], num_candidates or probs.shape[1])
+        top, tokens = probs.topk(num) if num_candidates else probs.sort(descending=True)
+        ids = tokens.gather(1, pick_rank(top, top_k, top_p, min_p, uniform[rows]))
+        reaches = (top[:, -1:] >= min_p * top[:, :1]) & ((top_k == 0) | (top_k > num))
+        is_known = (top_k == 0) & (min_p == 0) & (top.sum(-1, keepdim=True) >= top_p)
+        is_open = reaches & ~is_known & (num < probs.shape[1])
+        return ids.squeeze(1), is_open.squeeze(1)
+
+    def _count(self, index: torch.Tensor, ids: torch.Tensor, answers: Sequence[_Answer]) -> None:
+        if any(answer.sampling.repetition_penalty != 1 for answer in answers):
+            self._seen[index, ids] = True
+        if any(_counts(answer.sampling) for answer in answers):
+            self._counts[index, ids] += 1
+        for answer in answers:
+            answer.num_drawn += 1
+
+    def _scores(
+        self, raw: torch.Tensor, ids: torch.Tensor, answers: Sequence[_Answer]
+    ) -> dict[int, Score]:
+        """The scores of the rows that ask for them."""
+        asked = {
+            row: answer.sampling.logprobs
+            for row, answer in enumerate(answers)
+            if answer.sampling.logprobs is not None
+        }
+        if not asked:
+            return {}
+        rows = self._tensor(list(asked))
+        found = score(raw[rows], ids[rows], max(asked.values()))
+        return {
+            row: Score(one.token, one.logprob, one.rank, one.top[:num])
+            for (row, num), one in zip(asked.items(), found, strict=True)
+        }
+
+    def _tensor(self, numbers: Sequence[int]) -> torch.Tensor:
+        """On CUDA by way of pinned memory: a copy from any other waits for the device."""
+        pins = self._device.type == "cuda"
+        made = torch.tensor(numbers, dtype=torch.long, pin_memory=pins)
+        return made.to(self._device, non_blocking=True)
+
+
+def _counts(sampling: Sampling) -> bool:
+    """Whether what was drawn before makes a token less likely."""
+    return sampling.frequency_penalty != 0 or sampling.presence_penalty != 0
+
+
+def _is_free(sampling: Sampling) -> bool:
+    """Whether any token may be drawn: there is nothing to sort."""
+    is_whole = sampling.top_k == 0 and sampling.top_p == 1 and sampling.min_p == 0
+    return sampling.temperature > 0 and is_whole
+
+
+def _is_limited(sampling: Sampling) -> bool:
+    return sampling.temperature > 0 and not _is_free(sampling)
+
+
+def pick_any(probs: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Which token each row of `probs` `[rows, vocab]` draws by `uniform` `[rows, 1]`: `[rows]`."""
+    mass = probs.double().cumsum(-1)
+    return torch.searchsorted(mass, uniform * mass[:, -1:], right=True).squeeze(1)
 
 
 def pick_rank(
-    top: torch.Tensor, top_k: torch.Tensor, top_p: torch.Tensor, uniform: torch.Tensor
+    top: torch.Tensor,
+    top_k: torch.Tensor,
+    top_p: torch.Tensor,
+    min_p: torch.Tensor,
+    uniform: torch.Tensor,
 ) -> torch.Tensor:
     """Which rank of the descending probabilities `top` `[rows, n]` each row draws: `[rows, 1]`.
 
@@ -100,9 +253,10 @@ def pick_rank(
     """
     top = top.double()
     rank = torch.arange(top.shape[1], device=top.device)
-    inside = (top_k == 0) | (rank < top_k)
+    inside = ((top_k == 0) | (rank < top_k)) & (top >= min_p * top[:, :1])
     top = top * inside
-    whole = torch.where(top_k > 0, top.sum(-1, keepdim=True), 1.0)
+    is_part = (top_k > 0) | (min_p > 0)
+    whole = torch.where(is_part, top.sum(-1, keepdim=True), 1.0)
     before = top.cumsum(-1) - top
     kept = top * (before < top_p * whole)
     mass = kept.cumsum(-1)

@@ -8,7 +8,7 @@ hold up the answers that are being read. No torch here; room is handed out by th
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.engine.request import Row, State
+from bot.engine.request import SCORED_CHUNK, Row, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,16 @@ class Span:
     start: int
     count: int
 
+    @property
+    def scored(self) -> range:
+        """The positions whose logits tell how probable the prompt's next token was, if asked."""
+        row = self.row
+        if row.request.sampling.prompt_logprobs is None:
+            return range(0)
+        # What was scored before stays, should a row be computed anew.
+        first = max(self.start, len(row.prompt_scores))
+        return range(first, min(self.start + self.count, row.num_prompt - 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -26,6 +36,13 @@ class Step:
 
     decode: tuple[Row, ...]
     prefill: tuple[Span, ...]
+
+    def by_release(self) -> "Step":
+        """The step with each adapter's tokens side by side: one product, not one for each row."""
+        return Step(
+            tuple(sorted(self.decode, key=lambda row: row.request.release)),
+            tuple(sorted(self.prefill, key=lambda span: span.row.request.release)),
+        )
 
 
 class Scheduler:
@@ -87,12 +104,14 @@ class Scheduler:
         """The next step."""
         decode = tuple(row for row in self._running.values() if not row.is_prefill)
         prefilling = (row for row in self._running.values() if row.is_prefill)
-        return Step(decode, tuple(_spans(prefilling, self._prefill_chunk)))
+        return Step(decode, tuple(_spans(prefilling, self._prefill_chunk))).by_release()
 
 
 def _spans(rows: Iterable[Row], budget: int) -> Iterable[Span]:
     for row in rows:
         count = min(budget, row.num_prompt - row.num_computed)
+        if row.request.sampling.prompt_logprobs is not None:
+            count = min(count, SCORED_CHUNK)
         if count == 0:
             return
         yield Span(row, row.num_computed, count)

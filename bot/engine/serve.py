@@ -66,6 +66,7 @@ async def serve(
                 engine,
                 api_key=api_key,
                 checks_host=settings.socket is None and api_key is None,
+                stream_interval_s=settings.stream_interval_ms / 1000,
             ).app(),
             handler_cancellation=True,
             access_log=None,

@@ -41,7 +41,8 @@ class Defaults:
     temperature: float = 0.6
     top_p: float = 0.9
     top_k: int = 0
-    repetition_penalty: float = 1.1
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,5 +175,5 @@ def _defaults(generation: GenerationConfig) -> Defaults:
     own = {n: v for n in names if (v := getattr(generation, n, None)) is not None}
     if not own:
         return Defaults()
-    neutral = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0}
+    neutral = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "frequency_penalty": 0.0}
     return Defaults(**(neutral | own))

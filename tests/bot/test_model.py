@@ -11,11 +11,13 @@ from aiohttp import web
 
 from bot.domain import Sampling
 from bot.errors import Busy, CandorError, ModelError, ModelUnavailable, TooLong
-from bot.model import Delta, Message, Model
+from bot.model import MAX_LINE_BYTES, Delta, Message, Model
 from tests.scripted_model import Piece, ScriptedModel, scripted_model
 from tests.waiting import until
 
-SAMPLING = Sampling(temperature=0.6, top_p=0.9, repetition_penalty=1.1, max_tokens=64)
+SAMPLING = Sampling(
+    temperature=0.6, top_p=0.9, repetition_penalty=1.1, max_tokens=64, frequency_penalty=0.3
+)
 QUESTION: list[Message] = [{"role": "user", "content": "Why?"}]
 KEY = "hunter2-hunter2"
 
@@ -141,6 +143,41 @@ async def test_what_is_no_piece_of_the_answer_is_passed_over() -> None:
         assert await answer_of(model) == [Delta("Text"), Delta(finish="stop")]
 
 
+class Raw(ScriptedModel):
+    """Sends the first piece of its answer in one write, and nothing else."""
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        [piece] = self.answer([])
+        assert isinstance(piece, bytes)
+        await response.write(piece)
+        return response
+
+
+async def test_many_lines_of_one_write_are_read_whatever_they_end_in() -> None:
+    chunk = b'data: {"choices": [{"delta": {"content": "%s"}}]}'
+    raw = b": waiting 3\n\n" + b"\n\n".join(chunk % text for text in (b"a", b"b", b"c"))
+    raw += b"\r\n\r\n" + chunk % b"d" + b"\n\ndata: [DONE]"
+    async with client_of(Raw(answer=lambda _: [raw])) as model:
+        assert [delta.text for delta in await answer_of(model)] == ["a", "b", "c", "d", ""]
+
+
+async def test_a_line_without_an_end_is_given_up() -> None:
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    server = saying(b"data: " + b"x" * (MAX_LINE_BYTES + 1), for_ever)
+    line = await refusal(server, ModelUnavailable)
+    assert line == "the model's server sent a line without an end"
+
+
+async def test_a_length_that_was_a_deadline_is_told_as_one() -> None:
+    end = b'data: {"choices": [{"finish_reason": "length", "stop_reason": "deadline"}]}\n\n'
+    async with client_of(saying("Text", end, b"data: [DONE]\n\n")) as model:
+        assert (await answer_of(model))[-1] == Delta(finish="deadline")
+
+
 async def test_a_long_line_of_the_stream_is_read_whole() -> None:
     text = "x" * 400_000
     async with client_of(saying(text)) as model:
@@ -159,9 +196,51 @@ async def test_what_is_asked_for_stands_in_the_request() -> None:
         "temperature": 0.6,
         "top_p": 0.9,
         "repetition_penalty": 1.1,
+        "frequency_penalty": 0.3,
         "max_tokens": 64,
         "user": "slack/U1",
     }
+
+
+async def test_a_penalty_that_asks_for_nothing_is_not_sent() -> None:
+    server = saying("Text")
+    plain = Sampling(temperature=0.6, top_p=0.9, repetition_penalty=1.0, max_tokens=64)
+    async with (
+        client_of(server) as model,
+        aclosing(model.stream(QUESTION, plain, user="u")) as deltas,
+    ):
+        assert [delta async for delta in deltas]
+    assert not {"repetition_penalty", "frequency_penalty"} & set(server.requests[0])
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        ("repetition_penalty",),
+        ("frequency_penalty",),
+        ("repetition_penalty", "frequency_penalty"),
+    ],
+)
+async def test_fields_that_the_server_does_not_know_are_left_out_from_then_on(
+    unknown: tuple[str, ...],
+) -> None:
+    server = saying("Text")
+    server.unknown = unknown
+    async with client_of(server) as model:
+        assert (await answer_of(model))[0] == Delta("Text")
+        num_asked = len(server.requests)
+        assert num_asked == 1 + len(unknown)
+        assert (await answer_of(model))[0] == Delta("Text")
+        assert len(server.requests) == num_asked + 1
+    kept = {"repetition_penalty", "frequency_penalty"} - set(unknown)
+    assert {name for name in server.requests[-1] if name.endswith("_penalty")} == kept
+
+
+async def test_a_refused_field_that_the_answer_needs_is_told() -> None:
+    server = saying("Text")
+    server.unknown = ("temperature",)
+    assert "temperature" in await refusal(server, ModelError)
+    assert len(server.requests) == 1
 
 
 async def test_many_answers_come_side_by_side() -> None:

@@ -39,6 +39,7 @@ def test_how_the_model_is_reached_is_no_content() -> None:
         lambda: release_of(ModelSettings(temperature=0.61), "m", 1.0),
         lambda: release_of(ModelSettings(top_p=0.91), "m", 1.0),
         lambda: release_of(ModelSettings(repetition_penalty=1.11), "m", 1.0),
+        lambda: release_of(ModelSettings(frequency_penalty=0.31), "m", 1.0),
         lambda: release_of(ModelSettings(max_tokens=513), "m", 1.0),
     ],
 )

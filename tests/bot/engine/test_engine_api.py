@@ -1,33 +1,15 @@
 """The API as OpenAI's own client sees it, over a real socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
 
-import aiohttp
 import openai
 import orjson
 import pytest
-from openai import AsyncOpenAI
-from openai.types.chat import ChatCompletionChunk
 
+from tests.bot.engine.api_client import HI, client_of, collect, http_of
 from tests.bot.engine.support import CONTEXT, Serving
-
-HI: Any = [{"role": "user", "content": "Hi, who are you?"}]
-
-
-@asynccontextmanager
-async def client_of(address: str, api_key: str = "none") -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=f"{address}/v1", api_key=api_key, max_retries=0) as client:
-        yield client
-
-
-@asynccontextmanager
-async def http_of(address: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(base_url=address) as session:
-        yield session
 
 
 async def health(address: str) -> dict[str, Any]:
@@ -40,12 +22,6 @@ async def until_running(address: str, num: int) -> None:
     async with asyncio.timeout(10):
         while (await health(address))["running"] != num:  # noqa: ASYNC110 -- behind a socket
             await asyncio.sleep(0.01)
-
-
-async def collect(stream: Any) -> tuple[str, list[ChatCompletionChunk]]:
-    chunks = [chunk async for chunk in stream]
-    texts = (choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
-    return "".join(texts), chunks
 
 
 async def test_a_streamed_answer_is_the_whole_answer(serving: Serving) -> None:
@@ -176,10 +152,10 @@ async def test_a_prompt_over_the_context_is_named_so(serving: Serving) -> None:
     ("change", "param"),
     [
         ({"n": 2}, "n"),
-        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"presence_penalty": 2.5}, "presence_penalty"),
         ({"temperature": -1}, "temperature"),
         ({"temperature": 1e-9}, "temperature"),
         ({"top_p": 0}, "top_p"),

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
 from transformers import AutoTokenizer
 
 from bot.engine.encoder import Encoder, Message, PromptError
@@ -63,3 +66,30 @@ def test_a_template_that_refuses_a_chat_is_the_caller_s_error(tmp_path: Path) ->
 def test_the_template_stands_where_this_test_looks_for_it(tiny: Path) -> None:
     assert (tiny / "chat_template.jinja").is_file()
     assert "chat_template" not in json.loads((tiny / "tokenizer_config.json").read_text())
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.text())
+def test_the_tokens_of_a_text_spell_it(encoder: Encoder, text: str) -> None:
+    ids = encoder.encode_text(text)
+    assert b"".join(map(encoder.spell, ids)) == text.encode()
+
+
+def test_a_marker_is_spelt_as_it_is_written_and_an_unknown_id_as_nothing(encoder: Encoder) -> None:
+    [start] = encoder.encode_text("<|im_start|>")
+    assert encoder.spell(start) == b"<|im_start|>"
+    assert [encoder.spell(token) for token in (-1, 5_000, 2**40)] == [b""] * 3
+
+
+def test_tokenizers_of_characters_are_spelt_with_their_spaces_and_bytes() -> None:
+    pieces = ["<unk>", "\u2581Hel", "lo", "<0xE2>", "<0x9C>", "<0x93>"]
+    model = models.BPE(
+        vocab={piece: n for n, piece in enumerate(pieces)},
+        merges=[],
+        unk_token="<unk>",
+        byte_fallback=True,
+    )
+    tokenizer = Tokenizer(model)
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    encoder = Encoder(tokenizer, None)
+    assert b"".join(map(encoder.spell, range(1, 6))).decode() == " Hello\u2713"

@@ -36,7 +36,7 @@ def test_a_model_s_own_sampling_is_taken_whole_and_ours_where_it_has_none(tmp_pa
     own = {"temperature": 0.7, "top_k": 20, "eos_token_id": [2, 5], "do_sample": True}
     (path / "generation_config.json").write_text(json.dumps(own))
     assert loaded(path).defaults == Defaults(
-        temperature=0.7, top_p=1.0, top_k=20, repetition_penalty=1.0
+        temperature=0.7, top_p=1.0, top_k=20, repetition_penalty=1.0, frequency_penalty=0.0
     )
     assert loaded(path).eos_ids == {2, 5}
 
