@@ -6,8 +6,9 @@ queued. A reader that is slow finds what it missed joined into one delta; nobody
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import structlog
@@ -33,8 +34,9 @@ _SMOOTHING = 0.2
 
 @dataclass(slots=True)
 class _Inbox:
-    """What has come for one request and was not read yet."""
+    """What has come for one request of `person` and was not read yet."""
 
+    person: str
     text: list[str] = field(default_factory=list)
     newest: Delta = field(default_factory=lambda: Delta("", 0, 0))
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,11 +52,15 @@ class _Inbox:
         newest, text = self.newest, "".join(self.text)
         self.text.clear()
         self.arrived.clear()
-        return Delta(text, newest.num_prompt, newest.num_output, newest.finish, newest.error)
+        return replace(newest, text=text)
 
 
 class Engine:
-    """Serves one model, for the event loop that it is made on."""
+    """Serves one model, for the event loop that it is made on.
+
+    At most `max_running` answers grow at once, and `max_waiting` requests wait for a place; of one
+    person, at most as many as the limits for one say (None: no less than for all).
+    """
 
     def __init__(
         self,
@@ -64,11 +70,17 @@ class Engine:
         max_waiting: int,
         prefill_chunk: int,
         num_threads: int,
+        max_running_person: int | None = None,
+        max_waiting_person: int | None = None,
     ) -> None:
         self.loaded = loaded
         self.context = loaded.context
         self._max_running = max_running
         self._max_pending = max_running + max_waiting
+        of_person = min(max_running_person or max_running, max_running)
+        waiting_of_person = max_waiting if max_waiting_person is None else max_waiting_person
+        self._max_pending_person = min(of_person + waiting_of_person, self._max_pending)
+        self._pending_of: Counter[str] = Counter()
         self._inboxes: dict[str, _Inbox] = {}
         self._is_draining = False
         self._is_empty = asyncio.Event()
@@ -78,8 +90,12 @@ class Engine:
         self.died = asyncio.Event()
         self.death = ""
         self._loop = Loop(
-            runner=Runner(loaded, num_slots=max_running, context=loaded.context),
-            scheduler=Scheduler(max_running=max_running, prefill_chunk=prefill_chunk),
+            runner=Runner(loaded, num_slots=max_running),
+            scheduler=Scheduler(
+                max_running=max_running,
+                max_running_person=max_running_person,
+                prefill_chunk=prefill_chunk,
+            ),
             sampler=Sampler(
                 num_slots=max_running, vocab_size=loaded.vocab_size, device=loaded.device
             ),
@@ -108,6 +124,11 @@ class Engine:
         """Requests whose last delta has not come, those that nobody reads any more included."""
         return len(self._inboxes)
 
+    def position(self, request_id: str) -> int | None:
+        """How many waiting requests, this one included, are to start before it runs; None when it
+        runs or is over."""
+        return self._loop.positions.get(request_id)
+
     def retry_after_s(self) -> int:
         """When a place in the queue is likely to be free, in whole seconds, 1 to 60."""
         turns = 1 + max(0, len(self._inboxes) - self._max_running) / self._max_running
@@ -122,7 +143,8 @@ class Engine:
         """
         self._check(request)
         self._admit(request)
-        inbox = self._inboxes[request.id] = _Inbox()
+        inbox = self._inboxes[request.id] = _Inbox(request.person)
+        self._pending_of[request.person] += 1
         self._is_empty.clear()
         self._loop.submit(request)
         started = time.monotonic()
@@ -157,6 +179,8 @@ class Engine:
             raise ModelUnavailable("the engine is shutting down")
         if len(self._inboxes) >= self._max_pending:
             raise Busy(f"{len(self._inboxes)} requests are running or waiting")
+        if request.person and self._pending_of[request.person] >= self._max_pending_person:
+            raise Busy(f"{self._pending_of[request.person]} of your requests are running or waiting")
 
     async def drain(self, timeout_s: float) -> bool:
         """Take no more requests; whether all that were taken ended in time."""
@@ -209,6 +233,9 @@ class Engine:
             self._forget(request_id)
 
     def _forget(self, request_id: str) -> None:
-        del self._inboxes[request_id]
+        person = self._inboxes.pop(request_id).person
+        self._pending_of[person] -= 1
+        if not self._pending_of[person]:
+            del self._pending_of[person]
         if not self._inboxes:
             self._is_empty.set()

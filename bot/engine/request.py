@@ -4,11 +4,12 @@
 through the scheduler; only the engine's thread touches it. No torch here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Literal
 
-FinishReason = Literal["stop", "length", "cancelled", "error", "shutdown"]
+FinishReason = Literal["stop", "length", "cancelled", "deadline", "error", "shutdown"]
 """Why an answer ended; each request hears exactly one of them, last."""
 
 MAX_STOPS = 16
@@ -54,11 +55,21 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One answer asked for: an id that no other request has, the prompt's token ids, and how."""
+    """One answer asked for: an id that no other request has, the prompt's token ids, and how.
+
+    `person` is whoever asks, for fairness ("": nobody in particular). `release` is the weights
+    that answer ("": the model's own). Computed tokens are shared between requests of the same
+    release and the same `cache_salt` alone. At `deadline`, in seconds of `time.monotonic`, the
+    answer ends.
+    """
 
     id: str
     tokens: tuple[int, ...]
     sampling: Sampling
+    person: str = ""
+    release: str = ""
+    cache_salt: str = ""
+    deadline: float | None = None
 
 
 class State(Enum):
@@ -71,12 +82,22 @@ class State(Enum):
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """A request on its way. `num_computed` tokens of it have their keys and values in `slot`."""
+    """A request on its way. `num_computed` tokens of it have their keys and values in `blocks`.
+
+    `slot`, `blocks`, `hashes` and `num_published` are the cache's; `number` and `num_charged` are
+    the scheduler's. `num_cached` tokens of the prompt were found in the cache when it first ran.
+    """
 
     request: Request
     state: State = State.WAITING
+    number: int = 0
     slot: int = -1
+    blocks: list[int] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)
+    num_published: int = 0
     num_computed: int = 0
+    num_charged: int = 0
+    num_cached: int | None = None
     output: list[int] = field(default_factory=list)
 
     @property
@@ -84,17 +105,29 @@ class Row:
         return len(self.request.tokens)
 
     @property
+    def num_tokens(self) -> int:
+        """Prompt and output."""
+        return len(self.request.tokens) + len(self.output)
+
+    @property
     def is_prefill(self) -> bool:
-        """Whether part of the prompt is still to be computed."""
-        return self.num_computed < self.num_prompt
+        """Whether more than the last token is still to be computed."""
+        return self.num_computed < self.num_tokens - 1
+
+    def tokens(self, start: int, end: int) -> Sequence[int]:
+        """Tokens `start` to `end` of prompt and output."""
+        prompt = self.request.tokens
+        if end <= len(prompt):
+            return prompt[start:end]
+        return [*prompt[start:], *self.output[max(0, start - len(prompt)) : end - len(prompt)]]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What an answer grew by: text, and the counts so far, in tokens.
 
-    The last one of a request, and only that one, has `finish`; `error` says more when it is
-    "error". Text may come with it.
+    `num_cached` tokens of the prompt did not have to be computed. The last delta of a request,
+    and only that one, has `finish`; `error` says more when it is "error". Text may come with it.
     """
 
     text: str
@@ -102,3 +135,4 @@ class Delta:
     num_output: int
     finish: FinishReason | None = None
     error: str | None = None
+    num_cached: int = 0

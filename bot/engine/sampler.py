@@ -4,6 +4,8 @@ Each slot has its parameters, its own random numbers (so a seed gives the same a
 is in the batch) and the set of tokens it has seen, kept as tensors that a step indexes.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from bot.engine.request import Sampling
@@ -25,8 +27,15 @@ class Sampler:
         self._sampling: dict[int, Sampling] = {}
         self._generators: dict[int, torch.Generator] = {}
 
-    def begin(self, slot: int, sampling: Sampling, prompt: tuple[int, ...]) -> None:
-        """Give `slot` to a new answer."""
+    def begin(
+        self,
+        slot: int,
+        sampling: Sampling,
+        prompt: Sequence[int],
+        output: Sequence[int] = (),
+    ) -> None:
+        """Give `slot` to an answer, new or already as long as `output`; it goes on as it would
+        have anywhere else."""
         self._sampling[slot] = sampling
         self._temperature[slot] = sampling.temperature
         self._top_p[slot] = sampling.top_p
@@ -34,7 +43,7 @@ class Sampler:
         self._penalty[slot] = sampling.repetition_penalty
         self._seen[slot] = False
         if sampling.repetition_penalty != 1:
-            seen = torch.tensor(prompt, dtype=torch.long, device=self._device)
+            seen = torch.tensor([*prompt, *output], dtype=torch.long, device=self._device)
             self._seen[slot, seen] = True
         if sampling.temperature > 0:
             # On the CPU whatever the device: one number a step, and the same one everywhere.
@@ -43,6 +52,7 @@ class Sampler:
                 generator.seed()
             else:
                 generator.manual_seed(sampling.seed)
+                torch.rand(len(output), 1, generator=generator)  # one for each token so far
 
     def end(self, slot: int) -> None:
         """The answer in `slot` is over, or never began."""

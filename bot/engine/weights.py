@@ -45,7 +45,8 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model ready to run: `context` is the most tokens a request may hold, prompt and answer."""
+    """A model ready to run: `context` is the most tokens a request may hold, prompt and answer;
+    `num_blocks` is the room of its cache, 0 before memory was looked at."""
 
     id: str
     model: torch.nn.Module
@@ -56,6 +57,7 @@ class LoadedModel:
     num_layers: int
     eos_ids: frozenset[int]
     defaults: Defaults
+    num_blocks: int = 0
 
 
 def load(
