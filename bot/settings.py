@@ -185,6 +185,16 @@ class ServeSettings(Section):
     max_waiting: int = Field(
         default=64, ge=0, le=100_000, description="Requests that wait for a place; more are refused"
     )
+    max_running_person: int = Field(
+        default=4,
+        ge=1,
+        le=1024,
+        description="The same as max_running, of one person; requests that name nobody have no "
+        "limit of their own",
+    )
+    max_waiting_person: int = Field(
+        default=16, ge=0, le=100_000, description="The same as max_waiting, of one person"
+    )
     context: int | None = Field(
         default=None, ge=256, description="Tokens a request may hold; unset: what the model allows"
     )
@@ -202,6 +212,12 @@ class ServeSettings(Section):
         le=10_000,
         description="Milliseconds over which a stream's text is joined, after its first piece; 0 "
         "sends each token by itself",
+    )
+    kv_memory_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="Memory, in MiB, for the conversations that the model has in mind; unset: most "
+        "of what is free on CUDA, at most 1024 and half of what is free on the CPU",
     )
 
 

@@ -120,6 +120,7 @@ def usage(delta: Delta) -> Json:
         "prompt_tokens": delta.num_prompt,
         "completion_tokens": delta.num_output,
         "total_tokens": delta.num_prompt + delta.num_output,
+        "prompt_tokens_details": {"cached_tokens": delta.num_cached},
     }
 
 

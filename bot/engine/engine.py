@@ -7,6 +7,7 @@ queued. A reader that is slow finds what it missed joined into one delta; nobody
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,11 +38,12 @@ _SMOOTHING = 0.2
 
 @dataclass(slots=True)
 class _Inbox:
-    """What has come for one request and was not read yet.
+    """What has come for one request of `person` and was not read yet.
 
     After each delta that was taken the reader sleeps for `interval_s`, unless the answer ends.
     """
 
+    person: str
     timing: Timing
     interval_s: float
     text: list[str] = field(default_factory=list)
@@ -81,7 +83,11 @@ class _Inbox:
 
 
 class Engine:
-    """Serves one model, for the event loop that it is made on."""
+    """Serves one model, for the event loop that it is made on.
+
+    At most `max_running` answers grow at once, and `max_waiting` requests wait for a place; of one
+    person, at most as many as the limits for one say (None: no less than for all).
+    """
 
     def __init__(
         self,
@@ -92,12 +98,18 @@ class Engine:
         prefill_chunk: int,
         num_threads: int,
         adapters_dir: Path | None = None,
+        max_running_person: int | None = None,
+        max_waiting_person: int | None = None,
     ) -> None:
         self.loaded = loaded
         self.adapters = Adapters(loaded, adapters_dir)
         self.context = loaded.context
         self._max_running = max_running
         self._max_pending = max_running + max_waiting
+        of_person = min(max_running_person or max_running, max_running)
+        waiting_of_person = max_waiting if max_waiting_person is None else max_waiting_person
+        self._max_pending_person = min(of_person + waiting_of_person, self._max_pending)
+        self._pending_of: Counter[str] = Counter()
         self._inboxes: dict[str, _Inbox] = {}
         self._is_draining = False
         self._is_empty = asyncio.Event()
@@ -108,8 +120,12 @@ class Engine:
         self.death = ""
         self.metrics = Metrics(lambda: self.stats)
         self._loop = Loop(
-            runner=Runner(loaded, num_slots=max_running, context=loaded.context),
-            scheduler=Scheduler(max_running=max_running, prefill_chunk=prefill_chunk),
+            runner=Runner(loaded, num_slots=max_running),
+            scheduler=Scheduler(
+                max_running=max_running,
+                max_running_person=max_running_person,
+                prefill_chunk=prefill_chunk,
+            ),
             sampler=Sampler(
                 num_slots=max_running,
                 vocab_size=loaded.vocab_size,
@@ -141,15 +157,15 @@ class Engine:
         """Requests whose last delta has not come, those that nobody reads any more included."""
         return len(self._inboxes)
 
+    def position(self, request_id: str) -> int | None:
+        """How many waiting requests, this one included, are to start before it runs; None when it
+        runs or is over."""
+        return self._loop.positions.get(request_id)
+
     def retry_after_s(self) -> int:
         """When a place in the queue is likely to be free, in whole seconds, 1 to 60."""
         turns = 1 + max(0, len(self._inboxes) - self._max_running) / self._max_running
         return max(1, min(60, round(turns * self._mean_duration_s)))
-
-    def position(self, request_id: str) -> int | None:
-        """Where a waiting request stands, 1 for the next to start; None for any other."""
-        place = list(self._inboxes).index(request_id) + 1 if request_id in self._inboxes else 0
-        return place - self._max_running if place > self._max_running else None
 
     async def generate(
         self, request: Request, *, interval_s: float = 0.0
@@ -166,7 +182,9 @@ class Engine:
             request = replace(request, release=adapter.key, adapter=adapter)
         self._check(request)
         self._admit(request)
-        inbox = self._inboxes[request.id] = _Inbox(Timing(self.metrics), interval_s)
+        inbox = _Inbox(request.person, Timing(self.metrics), interval_s)
+        self._inboxes[request.id] = inbox
+        self._pending_of[request.person] += 1
         self._is_empty.clear()
         self._loop.submit(request)
         started = time.monotonic()
@@ -201,6 +219,10 @@ class Engine:
             raise ModelUnavailable("the engine is shutting down")
         if len(self._inboxes) >= self._max_pending:
             raise Busy(f"{len(self._inboxes)} requests are running or waiting")
+        if request.person and self._pending_of[request.person] >= self._max_pending_person:
+            raise Busy(
+                f"{self._pending_of[request.person]} of your requests are running or waiting"
+            )
 
     async def drain(self, timeout_s: float) -> bool:
         """Take no more requests; whether all that were taken ended in time."""
@@ -253,6 +275,9 @@ class Engine:
             self._forget(request_id)
 
     def _forget(self, request_id: str) -> None:
-        del self._inboxes[request_id]
+        person = self._inboxes.pop(request_id).person
+        self._pending_of[person] -= 1
+        if not self._pending_of[person]:
+            del self._pending_of[person]
         if not self._inboxes:
             self._is_empty.set()

@@ -2,11 +2,13 @@
 
 Commands come in by a deque and an event, answers go out as one list of deltas a step. It promises
 each request that was submitted exactly one last delta, whatever happens, given out by `_finish`
-alone. A step that raises fails the requests that were running; the others go on in fresh memory.
+alone. A step that raises fails the requests that were running; the others go on in fresh memory,
+after a pause. A step that memory was too small for fails nobody: it is made smaller.
 """
 
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +20,7 @@ import torch
 from bot.engine.detokenizer import Detokenizer, StopMatcher
 from bot.engine.logprobs import score
 from bot.engine.request import Delta, FinishReason, Request, Row, Score, State
-from bot.engine.runner import Runner
+from bot.engine.runner import Runner, is_out_of_memory
 from bot.engine.sampler import Draw, Sampler
 from bot.engine.scheduler import Scheduler, Step
 
@@ -27,22 +29,38 @@ log = structlog.get_logger(__name__)
 MAX_FAILED_STEPS: Final = 5
 """Steps that raise in a row before the loop gives up: by then the device is gone, not a request."""
 
+_PAUSE_S: Final = 0.05
+"""After a step that raised; twice as long after each further one in a row."""
+
+_SMOOTHING: Final = 0.1
+"""Weight of the newest step in `Stats.step_s`."""
+
 Outbox = list[tuple[str, Delta]]
 """What a step gives out: request ids and how their answers grew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The loop's state after its newest step; counts are totals since its start."""
+    """The loop's state after its newest step; counts are totals since its start.
+
+    `prompt_tokens` were computed, `cached_tokens` did not have to be; `step_s` is the mean
+    duration of the newest steps. Blocks are the cache's, of `block_size` tokens each.
+    """
 
     running: int = 0
     waiting: int = 0
     steps: int = 0
+    step_s: float = 0.0
     prompt_tokens: int = 0
-    prefix_hit_tokens: int = 0
+    cached_tokens: int = 0
     output_tokens: int = 0
+    preemptions: int = 0
+    out_of_memory: int = 0
     failed_steps: int = 0
     last_error: str | None = None
+    blocks_used: int = 0
+    blocks_cached: int = 0
+    blocks_free: int = 0
 
 
 @dataclass(slots=True)
@@ -62,6 +80,8 @@ class Loop:
     """Runs steps on its own thread for as long as anybody waits for an answer.
 
     `publish` is called on that thread with each step's deltas, `on_death` once if it gives up.
+    `stats` and `positions` (of the waiting requests, from 1) are replaced, never changed, so any
+    thread may read them.
     """
 
     def __init__(
@@ -81,11 +101,13 @@ class Loop:
         self._publish, self._on_death = publish, on_death
         self._commands: deque[Request | str] = deque()
         self._wake = threading.Event()
-        self._is_closing = False
+        self._closing = threading.Event()
         self._texts: dict[str, _Text] = {}
         self._outbox: Outbox = []
         self._num_failed_in_row = 0
+        self._is_queue_changed = False
         self.stats = Stats()
+        self.positions: dict[str, int] = {}
         # A daemon: a step that hangs in the device must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -104,7 +126,7 @@ class Loop:
 
     def close(self, timeout_s: float) -> bool:
         """End all requests and the thread; whether it ended in time. Blocks: never on the loop."""
-        self._is_closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -131,16 +153,21 @@ class Loop:
 
     def _run_steps(self) -> bool:
         """Run until closed (True), or until steps fail too often (False)."""
-        while not self._is_closing:
+        while not self._closing.is_set():
             self._wake.clear()
             self._take_commands()
+            for row in self._scheduler.overdue(time.monotonic()):
+                self._finish(row, "deadline")
             if self._scheduler.is_idle:
                 self._flush()
                 self._wake.wait()
                 continue
-            if not self._try_step():
-                return False
+            is_well = self._try_step()
             self._flush()
+            if self._num_failed_in_row >= MAX_FAILED_STEPS:
+                return False
+            if not is_well:
+                self._closing.wait(_PAUSE_S * 2 ** (self._num_failed_in_row - 1))
         return True
 
     def _finish_all(self, reason: FinishReason) -> None:
@@ -149,10 +176,10 @@ class Loop:
         self._flush()
 
     def _try_step(self) -> bool:
-        """Run a step; False when steps have failed too often for another."""
+        """Run a step; False when it raised."""
+        started = time.monotonic()
         try:
             self._step()
-            self._num_failed_in_row = 0
         except Exception as error:  # the border: any error of the model lands here
             log.exception("engine.step_failed", running=self._scheduler.num_running)
             self._num_failed_in_row += 1
@@ -164,34 +191,40 @@ class Loop:
             for row in self._scheduler.running():
                 self._finish(row, "error", error="the step that computed this answer failed")
             self._runner.reset()
-        return self._num_failed_in_row < MAX_FAILED_STEPS
+            return False
+        self._num_failed_in_row = 0
+        passed = time.monotonic() - started
+        step_s = self.stats.step_s + _SMOOTHING * (passed - self.stats.step_s)
+        self.stats = replace(self.stats, step_s=step_s)
+        return True
 
     def _take_commands(self) -> None:
         while self._commands:
             command = self._commands.popleft()
             if isinstance(command, Request):
                 self._scheduler.add(Row(command))
+                self._is_queue_changed = True
             elif row := self._scheduler.find(command):
                 self._finish(row, "cancelled")
 
     def _step(self) -> None:
+        self._make_room()
         self._start_waiting()
-        step = self._scheduler.plan()
-        logits, slots = self._runner.run(step)
-        draws = self._sampler.sample(logits[: len(slots)], slots)
-        drawn = dict(zip(slots, draws, strict=True))
-        self._score_prompts(step, logits[len(slots) :])
-        for row in step.decode:
-            row.num_computed += 1
-        for span in step.prefill:
-            span.row.num_computed += span.count
-        sampled = [*step.decode, *(span.row for span in step.prefill if not span.row.is_prefill)]
+        step, drawn = self._compute()
+        if step.is_empty:
+            return
+        num_prompt = sum(span.count for span in step.prefill)
+        num_prompt += sum(row.num_computed < row.num_prompt for row in step.decode)
+        self._scheduler.advance(step)
+        for row in (*step.decode, *(span.row for span in step.prefill)):
+            self._runner.cache.publish(row)
+        sampled = [*step.decode, *(span.row for span in step.prefill if span.is_last)]
         for row in sampled:
             self._advance(row, drawn[row.slot])
         self.stats = replace(
             self.stats,
             steps=self.stats.steps + 1,
-            prompt_tokens=self.stats.prompt_tokens + sum(span.count for span in step.prefill),
+            prompt_tokens=self.stats.prompt_tokens + num_prompt,
             output_tokens=self.stats.output_tokens + len(sampled),
         )
 
@@ -209,15 +242,71 @@ class Loop:
             )
             logits = logits[len(positions) :]
 
+    def _make_room(self) -> None:
+        """Give each growing answer room for its newest token, the oldest first."""
+        cache = self._runner.cache
+        for row in self._scheduler.running():
+            while row.state is State.RUNNING and not cache.can_append(row):
+                self._preempt(self._scheduler.youngest())
+            if row.state is State.RUNNING:
+                cache.append(row)
+
     def _start_waiting(self) -> None:
         cache = self._runner.cache
-        while (row := self._scheduler.next_waiting()) and cache.can_allocate():
-            self._scheduler.start(row, cache.allocate())
+        # A block is left for each answer that grows, lest it soon takes back what is given here.
+        while (row := self._scheduler.next_waiting()) and cache.can_allocate(
+            row, spare=self._scheduler.num_running
+        ):
+            is_new = row.num_cached is None
+            self._scheduler.start(row)
+            cache.allocate(row)
             request = row.request
-            self._sampler.begin(row.slot, request.sampling, request.tokens)
-            self._texts[request.id] = _Text(
-                Detokenizer(self._decode), StopMatcher(request.sampling.stop)
-            )
+            self._sampler.begin(row.slot, request.sampling, request.tokens, row.output)
+            self._is_queue_changed = True
+            if is_new:
+                self._texts[request.id] = _Text(
+                    Detokenizer(self._decode), StopMatcher(request.sampling.stop)
+                )
+                cached_tokens = self.stats.cached_tokens + row.num_computed
+                self.stats = replace(self.stats, cached_tokens=cached_tokens)
+
+    def _preempt(self, row: Row) -> None:
+        """Let a running row wait until there is room for it again; it goes on where it was."""
+        self._sampler.end(row.slot)
+        self._runner.cache.free(row)
+        self._scheduler.preempt(row)
+        self._is_queue_changed = True
+        self.stats = replace(self.stats, preemptions=self.stats.preemptions + 1)
+
+    def _compute(self) -> tuple[Step, dict[int, Draw | None]]:
+        """Plan a step and compute it, smaller when memory is too small: the step, and what each
+        slot drew."""
+        while not (step := self._scheduler.plan()).is_empty:
+            try:
+                logits, slots = self._runner.run(step)
+                draws = self._sampler.sample(logits[: len(slots)], slots)
+                self._score_prompts(step, logits[len(slots) :])
+                return step, dict(zip(slots, draws, strict=True))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Out of the handler: the error holds on to everything that the step had computed.
+            self._shrink(step)
+        return step, {}
+
+    def _shrink(self, step: Step) -> None:
+        """Make the next plan smaller than a step that memory was too small for."""
+        log.warning("engine.out_of_memory", running=self._scheduler.num_running)
+        self.stats = replace(self.stats, out_of_memory=self.stats.out_of_memory + 1)
+        victim = self._scheduler.shrink(step)
+        if victim is not None and self._scheduler.num_running == 1:
+            self._finish(victim, "error", error="memory is too small for this answer")
+        elif victim is not None:
+            self._preempt(victim)
+        for row in self._scheduler.running():  # some may have drawn already
+            sampling = row.request.sampling
+            self._sampler.begin(row.slot, sampling, row.request.tokens, row.output)
+        self._runner.relieve()
 
     def _advance(self, row: Row, draw: Draw | None) -> None:
         """Give a row the token it drew (None: its logits were no numbers)."""
@@ -245,7 +334,13 @@ class Loop:
         elif len(row.output) >= sampling.max_tokens:
             self._finish(row, "length", text=delta)
         elif delta:
-            grown = Delta(delta, row.num_prompt, len(row.output), scores=text.take_scores())
+            grown = Delta(
+                delta,
+                row.num_prompt,
+                len(row.output),
+                num_cached=row.num_cached or 0,
+                scores=text.take_scores(),
+            )
             self._outbox.append((row.request.id, grown))
 
     def _finish(
@@ -271,7 +366,8 @@ class Loop:
         self._scheduler.remove(row)
         if was_running:
             self._sampler.end(row.slot)
-            self._runner.cache.free(row.slot, scrub=scrub)
+            self._runner.cache.free(row, scrub=scrub)
+        self._is_queue_changed = True
         last = Delta(
             text,
             row.num_prompt,
@@ -280,15 +376,23 @@ class Loop:
             error=error,
             scores=texts.take_scores() if texts is not None else (),
             prompt_scores=tuple(row.prompt_scores),
+            num_cached=row.num_cached or 0,
         )
         self._outbox.append((row.request.id, last))
 
     def _flush(self) -> None:
+        cache = self._runner.cache
         self.stats = replace(
             self.stats,
             running=self._scheduler.num_running,
             waiting=self._scheduler.num_waiting,
+            blocks_used=cache.num_used,
+            blocks_cached=cache.num_cached,
+            blocks_free=cache.num_free,
         )
+        if self._is_queue_changed:
+            self._is_queue_changed = False
+            self.positions = self._scheduler.positions()
         if self._outbox:
             self._publish(self._outbox)
             self._outbox = []

@@ -24,7 +24,7 @@ _GAUGES: Final = (
 _COUNTERS: Final = (
     ("prompt_tokens", "Prompt tokens computed.", "prompt_tokens"),
     ("generation_tokens", "Tokens drawn.", "output_tokens"),
-    ("prefix_cache_hits", "Prompt tokens that had not to be computed.", "prefix_hit_tokens"),
+    ("prefix_cache_hits", "Prompt tokens that had not to be computed.", "cached_tokens"),
     ("steps", "Steps run.", "steps"),
     ("failed_steps", "Steps that raised.", "failed_steps"),
 )

@@ -4,6 +4,7 @@
 through the scheduler; only the engine's thread touches it. No torch here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Literal
@@ -125,12 +126,22 @@ class State(Enum):
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """A request on its way. `num_computed` tokens of it have their keys and values in `slot`."""
+    """A request on its way. `num_computed` tokens of it have their keys and values in `blocks`.
+
+    `slot`, `blocks`, `hashes` and `num_published` are the cache's; `number` and `num_charged` are
+    the scheduler's. `num_cached` tokens of the prompt were found in the cache when it first ran.
+    """
 
     request: Request
     state: State = State.WAITING
+    number: int = 0
     slot: int = -1
+    blocks: list[int] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)
+    num_published: int = 0
     num_computed: int = 0
+    num_charged: int = 0
+    num_cached: int | None = None
     output: list[int] = field(default_factory=list)
     prompt_scores: list[Score] = field(default_factory=list)
 
@@ -139,19 +150,31 @@ class Row:
         return len(self.request.tokens)
 
     @property
+    def num_tokens(self) -> int:
+        """Prompt and output."""
+        return len(self.request.tokens) + len(self.output)
+
+    @property
     def is_prefill(self) -> bool:
-        """Whether part of the prompt is still to be computed."""
-        return self.num_computed < self.num_prompt
+        """Whether more than the last token is still to be computed."""
+        return self.num_computed < self.num_tokens - 1
+
+    def tokens(self, start: int, end: int) -> Sequence[int]:
+        """Tokens `start` to `end` of prompt and output."""
+        prompt = self.request.tokens
+        if end <= len(prompt):
+            return prompt[start:end]
+        return [*prompt[start:], *self.output[max(0, start - len(prompt)) : end - len(prompt)]]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What an answer grew by: text, and the counts so far, in tokens.
 
-    The last one of a request, and only that one, has `finish`; `error` says more when it is
-    "error". Text may come with it, and `prompt_scores` where they were asked for: one for each
-    token of the prompt but the first. `scores` are those of the tokens drawn since the delta
-    before, the end-of-answer token left out.
+    `num_cached` tokens of the prompt did not have to be computed. The last delta of a request,
+    and only that one, has `finish`; `error` says more when it is "error". Text may come with it,
+    and `prompt_scores` where they were asked for: one for each token of the prompt but the first.
+    `scores` are those of the tokens drawn since the delta before, the end-of-answer token left out.
     """
 
     text: str
@@ -159,5 +182,6 @@ class Delta:
     num_output: int
     finish: FinishReason | None = None
     error: str | None = None
+    num_cached: int = 0
     scores: tuple[Score, ...] = ()
     prompt_scores: tuple[Score, ...] = ()

@@ -3,14 +3,17 @@
 Owns the model and the cache. It changes no queue: it is told rows and spans, and gives logits.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
+from typing import Final
 
 import psutil
 import structlog
 import torch
 
-from bot.engine.attention import Layout, Piece
+from bot.engine.attention import Group, Layout, Piece, grouped
 from bot.engine.cache import Cache
 from bot.engine.lora import LoraHooks, watched
 from bot.engine.request import Request, Row, Sampling
@@ -20,60 +23,76 @@ from bot.errors import ModelError
 
 log = structlog.get_logger(__name__)
 
-MIN_CONTEXT = 256
+BLOCK_SIZE: Final = 16
+"""Tokens in a block. 16 and 32 were measured equally fast; smaller ones are found again sooner."""
+
+MIN_CONTEXT: Final = 256
 """Tokens; a chat with room for less is of no use."""
 
 _MEMORY_SHARE = 0.8
 """Of the free memory, what all keys and values together may fill."""
 
-_CHECK_TOKENS = 64
+_CPU_SHARE, _CPU_MB = 0.5, 1024
+"""The same on the CPU, whose memory others need too; and the most if no setting says more."""
+
+_MB = 1024 * 1024
+
+_CHECK_TOKENS = 3
 
 
 class Runner:
-    """Runs steps of up to `num_slots` rows of up to `context` tokens."""
+    """Runs steps of up to `num_slots` rows of up to `loaded.context` tokens."""
 
-    def __init__(self, loaded: LoadedModel, *, num_slots: int, context: int) -> None:
+    def __init__(self, loaded: LoadedModel, *, num_slots: int) -> None:
         self._model = loaded.model
         self._device = loaded.device
-        self.cache = Cache(num_slots=num_slots, context=context)
+        self.cache = Cache(
+            num_slots=num_slots,
+            num_blocks=loaded.num_blocks,
+            block_size=BLOCK_SIZE,
+            context=loaded.context,
+            device=loaded.device,
+        )
         self._lora = LoraHooks(loaded.model, loaded.linears)
 
     def run(self, step: Step) -> tuple[torch.Tensor, list[int]]:
         """Logits `[rows, vocab]` and the slots that the first of them belong to.
 
-        One row for each decoded token, then one for each prompt that this step completes, then
-        one for each position that is `scored`, span by span.
+        One row for each decoded token, then one for each span that reaches its row's newest token,
+        then one for each position that is `scored`, span by span. The packed tokens are in the
+        same order; each adapter's are side by side, and shortest answers first.
         """
-        adapters = [(row.request.adapter, 1) for row in step.decode]
+        decode = sorted(step.decode, key=lambda row: (row.request.release, row.num_computed))
+        adapters = [(row.request.adapter, 1) for row in decode]
         adapters += [(span.row.request.adapter, span.count) for span in step.prefill]
-        decoded = [row.num_computed for row in step.decode]
-        ids = [row.output[-1] for row in step.decode]
-        positions = list(decoded)
-        wanted = list(range(len(ids)))
-        slots = [row.slot for row in step.decode]
+        positions = [row.num_computed for row in decode]
+        ids = [row.tokens(row.num_computed, row.num_tokens)[0] for row in decode]
+        token_slots = [row.slot for row in decode]
+        slots, wanted = list(token_slots), list(range(len(ids)))
         scored: list[int] = []
         pieces: list[Piece] = []
         for span in step.prefill:
             end, first = span.start + span.count, len(ids)
-            ids += span.row.request.tokens[span.start : end]
+            ids += span.row.tokens(span.start, end)
             positions += range(span.start, end)
+            token_slots += [span.row.slot] * span.count
             pieces.append(Piece(span.row.slot, span.start, first, len(ids)))
             scored += (first + position - span.start for position in span.scored)
-            if end == span.row.num_prompt:
+            if span.is_last:
                 wanted.append(len(ids) - 1)
                 slots.append(span.row.slot)
-        self.cache.reserve(1 + max(positions))
+        packed = self._tensor([ids, positions, token_slots])
         layout = Layout(
             cache=self.cache,
-            slots=self._tensor([row.slot for row in step.decode]),
-            positions=self._tensor(decoded),
-            longest=1 + max(decoded, default=0),
+            slots=packed[2],
+            positions=packed[1],
+            groups=tuple(_groups(decode, self.cache.block_bytes)),
             pieces=tuple(pieces),
         )
         with self._lora.applied(adapters):
             output = self._model(
-                input_ids=self._tensor(ids)[None],
-                position_ids=self._tensor(positions)[None],
+                input_ids=packed[0][None],
+                position_ids=packed[1][None],
                 logits_to_keep=self._tensor(wanted + scored),
                 use_cache=False,
                 layout=layout,
@@ -82,51 +101,93 @@ class Runner:
         return logits, slots
 
     def reset(self) -> None:
-        """Forget all rooms, after a step that failed half-way."""
+        """Forget all that was computed, after a step that failed half-way; no row has room."""
         self.cache.reset()
+        self.relieve()
+
+    def relieve(self) -> None:
+        """Give back device memory that nothing is in."""
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _tensor(self, numbers: list[int]) -> torch.Tensor:
-        return torch.tensor(numbers, dtype=torch.long, device=self._device)
+    def _tensor(self, numbers: Sequence[Sequence[int]] | Sequence[int]) -> torch.Tensor:
+        if self._device.type != "cuda":
+            return torch.tensor(numbers, dtype=torch.long)
+        # From pinned memory, so that the copy waits for nothing.
+        pinned = torch.tensor(numbers, dtype=torch.long, pin_memory=True)
+        return pinned.to(self._device, non_blocking=True)
 
 
-def fitted(loaded: LoadedModel, *, num_slots: int) -> LoadedModel:
-    """The model with its context cut to what memory allows `num_slots` answers to fill.
+def _groups(decode: Sequence[Row], block_bytes: int) -> Iterator[Group]:
+    """The groups of all decoded tokens, whose rows are in ascending order within a release."""
+    first = 0
+    for _, rows in groupby(decode, key=lambda row: row.request.release):
+        num_blocks = [row.num_computed // BLOCK_SIZE + 1 for row in rows]
+        for group in grouped(num_blocks, block_bytes=block_bytes):
+            yield replace(group, first=first + group.first, last=first + group.last)
+        first += len(num_blocks)
 
-    Runs it once, so whatever it cannot do here shows now and not under the first question. Raises
-    ModelError then, or when memory is too small.
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a step failed because memory was too small for it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # torch has no class for the CPU's allocator; this is how it and the device libraries word it.
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def fitted(loaded: LoadedModel, *, kv_memory_mb: int | None = None) -> LoadedModel:
+    """The model with as many blocks as memory allows, and its context cut to what they hold.
+
+    `kv_memory_mb`: memory for keys and values, in MiB; None takes a share of what is free. Runs
+    the model once, so whatever it cannot do here shows now and not under the first question.
+    Raises ModelError then, or when memory is too small.
     """
     try:
         with watched(loaded.model) as linears:
-            num_bytes = _bytes_per_token(loaded)
+            block_bytes = _block_bytes(loaded)
     except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"the model {loaded.id} cannot run here: {line}") from error
-    free = _free_bytes(loaded.device)
-    context = min(loaded.context, int(free * _MEMORY_SHARE) // (num_bytes * num_slots))
-    if context < MIN_CONTEXT <= loaded.context:
+    num_blocks = _kv_bytes(loaded.device, kv_memory_mb) // block_bytes - 1  # one is nobody's
+    context = min(loaded.context, num_blocks * BLOCK_SIZE)
+    if context < min(MIN_CONTEXT, loaded.context):
         raise ModelError(
-            f"memory for {context} tokens an answer is left with serve.max_running = {num_slots}; "
-            f"{MIN_CONTEXT} are needed"
+            f"memory for {max(0, context)} tokens is left, {MIN_CONTEXT} are needed: free some, "
+            "or set serve.kv_memory_mb higher"
         )
     if context < loaded.context:
         log.warning("engine.context_cut_by_memory", tokens=context, model=loaded.context)
-    return replace(loaded, context=context, linears=tuple(linears))
+    return replace(loaded, context=context, num_blocks=num_blocks, linears=tuple(linears))
 
 
-def _bytes_per_token(loaded: LoadedModel) -> int:
-    """The cache's bytes per token of one slot, found by a prompt in two parts and a token."""
-    runner = Runner(loaded, num_slots=1, context=_CHECK_TOKENS)
-    row = Row(Request("check", (0, 1, 2), Sampling(max_tokens=1)), slot=runner.cache.allocate())
+def _block_bytes(loaded: LoadedModel) -> int:
+    """The cache's bytes of one block, found by a prompt in two parts and a token."""
+    runner = Runner(replace(loaded, num_blocks=1), num_slots=1)
+    row = Row(Request("check", tuple(range(_CHECK_TOKENS)), Sampling(max_tokens=1)))
+    runner.cache.allocate(row)
     with torch.inference_mode():
-        runner.run(Step((), (Span(row, 0, 2),)))
-        runner.run(Step((), (Span(row, 2, 1),)))
-        row.num_computed, row.output = 3, [3]
+        for start, count in ((0, 2), (2, 1)):
+            runner.run(Step((), (Span(row, start, count),)))
+        row.num_computed, row.output = _CHECK_TOKENS, [_CHECK_TOKENS]
         logits, _ = runner.run(Step((row,), ()))
     if logits.shape[1] < loaded.vocab_size or runner.cache.num_layers != loaded.num_layers:
         raise NotImplementedError("not all of its layers use the attention they are given")
-    return runner.cache.num_bytes // _CHECK_TOKENS
+    return runner.cache.num_bytes // 2  # the row's block, and nobody's
+
+
+def _kv_bytes(device: torch.device, setting_mb: int | None) -> int:
+    """Bytes that keys and values may fill."""
+    free = _free_bytes(device)
+    most = int(free * _MEMORY_SHARE)
+    if setting_mb is not None:
+        if setting_mb * _MB > most:
+            log.warning("engine.kv_memory_cut", asked_mb=setting_mb, allowed_mb=most // _MB)
+        return min(setting_mb * _MB, most)
+    return most if device.type == "cuda" else min(int(free * _CPU_SHARE), _CPU_MB * _MB)
 
 
 def _free_bytes(device: torch.device) -> int:

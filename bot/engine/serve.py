@@ -56,6 +56,8 @@ async def serve(
             loaded,
             max_running=settings.max_running,
             max_waiting=settings.max_waiting,
+            max_running_person=settings.max_running_person,
+            max_waiting_person=settings.max_waiting_person,
             prefill_chunk=settings.prefill_chunk,
             num_threads=choose_threads(settings.threads),
             adapters_dir=settings.adapters_dir or state_dir / "adapters",
@@ -97,7 +99,7 @@ async def serve(
 
 def _load(settings: ServeSettings, state_dir: Path) -> weights.LoadedModel:
     loaded = weights.load(settings, state_dir)
-    return runner.fitted(loaded, num_slots=settings.max_running)
+    return runner.fitted(loaded, kv_memory_mb=settings.kv_memory_mb)
 
 
 async def _first(*events: asyncio.Event) -> None:

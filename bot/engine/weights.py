@@ -48,7 +48,8 @@ class Defaults:
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model ready to run: `context` is the most tokens a request may hold, prompt and answer;
-    `linears` are those that adapters can change, once a first run has shown them."""
+    `linears` are those that adapters can change, once a first run has shown them, and `num_blocks`
+    the room of its cache, 0 before memory was looked at."""
 
     id: str
     model: torch.nn.Module
@@ -60,6 +61,7 @@ class LoadedModel:
     eos_ids: frozenset[int]
     defaults: Defaults
     linears: tuple[Group, ...] = ()
+    num_blocks: int = 0
 
 
 def load(

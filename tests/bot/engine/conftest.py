@@ -34,7 +34,7 @@ async def make_engine(tiny: Path, tmp_path: Path) -> AsyncIterator[MakeEngine]:
         prepare: Callable[[torch.nn.Module], object] | None = None,
     ) -> Engine:
         loaded = weights.load(ServeSettings(model=str(tiny)), tmp_path)
-        loaded = runner.fitted(loaded, num_slots=max_running)
+        loaded = runner.fitted(loaded)
         if prepare is not None:
             prepare(loaded.model)
         engine = Engine(

@@ -122,7 +122,7 @@ async def test_other_architectures_and_sliding_windows_are_exact(
     oracle: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     oracle.generation_config.eos_token_id = 400
     oracle.save_pretrained(path)
-    loaded = fitted(load(ServeSettings(model=str(path)), tmp_path), num_slots=3)
+    loaded = fitted(load(ServeSettings(model=str(path)), tmp_path))
     engine = Engine(loaded, max_running=3, max_waiting=9, prefill_chunk=16, num_threads=1)
     engine.start()
     try:
