@@ -52,7 +52,7 @@ async def test_an_answer_goes_on_after_the_model_s_own_end_when_asked_to(
     shape: Path, tmp_path: Path
 ) -> None:
     loaded = weights.load(ServeSettings(model=f"{RANDOM}{shape}"), tmp_path)
-    loaded = replace(runner.fitted(loaded, num_slots=2), eos_ids=frozenset(range(5000)))
+    loaded = replace(runner.fitted(loaded), eos_ids=frozenset(range(5000)))
     engine = Engine(loaded, max_running=2, max_waiting=2, prefill_chunk=16, num_threads=1)
     engine.start()
     try:
