@@ -262,13 +262,11 @@ class Model:
 
 
 def _penalties(sampling: Sampling) -> dict[str, float]:
-    """The penalties that ask for something, under names that not every server has.
+    """The penalties, whose names not every server knows.
 
     OpenAI has no `repetition_penalty`, and some of its models no `frequency_penalty`.
     """
-    asked = {}
-    if sampling.frequency_penalty != 0:
-        asked["frequency_penalty"] = sampling.frequency_penalty
+    asked = {"frequency_penalty": sampling.frequency_penalty}
     if sampling.repetition_penalty != 1:
         asked["repetition_penalty"] = sampling.repetition_penalty
     return asked

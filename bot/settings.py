@@ -140,7 +140,7 @@ class ModelSettings(Section):
         ge=1,
         le=2,
         description="Above 1, tokens of the prompt and the answer become less likely; small models "
-        "then avoid the words of the question",
+        "then avoid the words of the question; 1 leaves it to the server",
     )
     max_tokens: int = Field(
         default=512, ge=1, le=131_072, description="Length of one answer, in tokens"

@@ -88,8 +88,7 @@ class Sampler:
             generator.seed()
         else:
             generator.manual_seed(sampling.seed)
-            for _ in output:
-                torch.rand(1, 1, generator=generator)
+            torch.rand(len(output), 1, generator=generator)  # one for each token so far
         self._answers[slot] = _Answer(sampling, generator, len(output))
 
     def end(self, slot: int) -> None:

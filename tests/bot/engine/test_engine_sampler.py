@@ -169,7 +169,7 @@ def reference(
     ranked = sorted(weights, key=lambda n: -weights[n])
     kept = [n for n in ranked if weights[n] >= how.min_p]
     kept = kept[: how.top_k or None]
-    whole, mass, nucleus = sum(weights[n] for n in kept), 0.0, []
+    whole, mass, nucleus = sum(weights[n] for n in kept), 0.0, list[int]()
     for token in kept:
         if mass >= how.top_p * whole and nucleus:
             break
