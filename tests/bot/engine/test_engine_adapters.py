@@ -93,9 +93,7 @@ async def test_logits_equal_the_merged_model_s_within_the_number_format_s_precis
 ) -> None:
     """In float32 to 1e-4 of the largest logit. In bfloat16 no more than one and a half times as
     far off, on average, as the merged weights are when they are rounded to bfloat16."""
-    loaded = fitted(
-        weights.load(ServeSettings(model=str(tiny), dtype=dtype), tmp_path), num_slots=1
-    )
+    loaded = fitted(weights.load(ServeSettings(model=str(tiny), dtype=dtype), tmp_path))
     model: Any = loaded.model
     model.set_attn_implementation("sdpa")
     hooks = LoraHooks(model, loaded.linears)
@@ -118,7 +116,7 @@ async def test_logits_equal_the_merged_model_s_within_the_number_format_s_precis
 def test_linears_with_one_input_share_it_and_the_output_layer_is_none_of_them(
     tiny: Path, tmp_path: Path
 ) -> None:
-    loaded = fitted(weights.load(ServeSettings(model=str(tiny)), tmp_path), num_slots=1)
+    loaded = fitted(weights.load(ServeSettings(model=str(tiny)), tmp_path))
     names = [[linear.name.rpartition(".")[2] for linear in group] for group in loaded.linears]
     layer = [["q_proj", "k_proj", "v_proj"], ["o_proj"], ["gate_proj", "up_proj"], ["down_proj"]]
     assert names == layer * 2

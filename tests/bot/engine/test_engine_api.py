@@ -49,6 +49,12 @@ async def test_a_streamed_answer_is_the_whole_answer(serving: Serving) -> None:
     assert [c.choices[0].finish_reason for c in chunks[:-1]] == [None] * (len(chunks) - 2) + [
         "length"
     ]
+    # The second answer found the first one's prompt computed; all other counts are the same.
+    whole.usage.prompt_tokens_details = None
+    assert chunks[-1].usage
+    assert chunks[-1].usage.prompt_tokens_details
+    assert chunks[-1].usage.prompt_tokens_details.cached_tokens == 16
+    chunks[-1].usage.prompt_tokens_details = None
     assert (chunks[-1].choices, chunks[-1].usage) == ([], whole.usage)
     assert len({chunk.id for chunk in chunks}) == 1
 

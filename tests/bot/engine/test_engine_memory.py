@@ -232,17 +232,30 @@ async def test_the_next_turn_computes_only_what_is_new(make_engine: MakeEngine) 
     assert engine.stats.cached_tokens == same[1].num_cached
 
 
-@pytest.mark.parametrize("change", [{"release": "canary"}, {"cache_salt": "x"}])
+@pytest.mark.parametrize(("release", "salt"), [("canary", ""), ("", "x")])
 async def test_another_release_or_salt_computes_everything(
-    make_engine: MakeEngine, change: dict[str, str]
+    make_engine: MakeEngine, tiny: Path, tmp_path: Path, release: str, salt: str
+) -> None:
+    engine = make_engine()
+    make_tiny_adapter(tmp_path / "adapters/canary", tiny, 1)
+    await engine.adapters.load("canary", "canary")
+    (prompt,) = prompts(100)
+    await read(engine, Request("a", prompt, greedy(5)))
+    other = Request("b", prompt, greedy(5), release=release, cache_salt=salt)
+    assert (await read(engine, other))[1].num_cached == 0
+    assert (await read(engine, replace(other, id="c")))[1].num_cached == 96
+
+
+async def test_who_asks_for_the_prompt_s_log_probabilities_computes_all_of_it(
+    make_engine: MakeEngine,
 ) -> None:
     engine = make_engine()
     (prompt,) = prompts(100)
     await read(engine, Request("a", prompt, greedy(5)))
-    _, last = await read(engine, Request("b", prompt, greedy(5), **change))
+    scoring = Sampling(max_tokens=1, temperature=0, prompt_logprobs=0)
+    _, last = await read(engine, Request("b", prompt, scoring))
     assert last.num_cached == 0
-    _, last = await read(engine, Request("c", prompt, greedy(5), **change))
-    assert last.num_cached == 96
+    assert len(last.prompt_scores) == 99
 
 
 async def test_the_cache_may_be_full_of_old_conversations(make_engine: MakeEngine) -> None:
