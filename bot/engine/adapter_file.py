@@ -16,9 +16,8 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 
+from bot.engine import tensor_file
 from bot.engine.lora import Linear, Pair
 from bot.errors import RefusedError
 
@@ -26,7 +25,6 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 MAX_RANK = 512
 _MAX_CONFIG_BYTES = 1024 * 1024
-_MAX_HEADER_BYTES = 16 * 1024 * 1024
 
 _NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
     "alora_invocation_tokens": (),
@@ -74,8 +72,6 @@ _INFORMATIVE: Final = {
 
 _TENSOR = re.compile(r"base_model\.model\.(?P<linear>.+)\.lora_(?P<half>[AB])\.weight")
 _NAME = re.compile(r"[\w.]+")
-
-_FLOATS = {torch.float32, torch.float16, torch.bfloat16}
 
 
 class AdapterError(RefusedError):
@@ -139,18 +135,18 @@ def read(
     with one line, also for files that lie outside of `inside` once links are followed.
     """
     most = 4 * MAX_RANK * sum(one.num_in + one.num_out for one in linears.values())
-    raw_config = _bytes(folder / CONFIG, inside, _MAX_CONFIG_BYTES)
-    raw_weights = _bytes(folder / WEIGHTS, inside, most + _MAX_HEADER_BYTES)
+    raw_config = _read(folder / CONFIG, inside, _MAX_CONFIG_BYTES).numpy().tobytes()
+    raw_weights = _read(folder / WEIGHTS, inside, most + tensor_file.MAX_HEADER_BYTES)
     digest = hashlib.sha256(raw_config)
-    digest.update(raw_weights)
+    digest.update(raw_weights.numpy().data)
     found = digest.hexdigest()
     if sha256 is not None and sha256.lower() != found:
         raise AdapterError(f"its content has the sha256 {found}, and not {sha256}")
     config = _parse(raw_config)
     try:
-        tensors = load_tensors(raw_weights)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise AdapterError(f"{WEIGHTS} is damaged: {_line(error)}") from error
+        tensors = tensor_file.tensors(raw_weights)
+    except ValueError as error:
+        raise AdapterError(f"{WEIGHTS} {error}") from error
     try:
         pairs = _pairs(config, tensors, linears, device, dtype)
     except torch.OutOfMemoryError as error:
@@ -158,7 +154,7 @@ def read(
     return AdapterFile(found, pairs)
 
 
-def _bytes(path: Path, inside: Path, most: int) -> bytes:
+def _read(path: Path, inside: Path, most: int) -> torch.Tensor:
     real = path.resolve()
     if not real.is_relative_to(inside):
         raise AdapterError(f"{path.name} lies outside of the folder that adapters come from")
@@ -166,14 +162,12 @@ def _bytes(path: Path, inside: Path, most: int) -> bytes:
         pickle = path.name == WEIGHTS and (path.parent / "adapter_model.bin").exists()
         hint = "; adapter_model.bin is a pickle, which is never read" if pickle else ""
         raise AdapterError(f"there is no {path.name} in {path.parent}{hint}", is_missing=True)
+    if real.stat().st_size > most:
+        raise AdapterError(f"{path.name} is larger than any adapter of this model can be")
     try:
-        with real.open("rb") as file:
-            raw = file.read(most + 1)
+        return tensor_file.read(real)
     except OSError as error:
         raise AdapterError(f"{path.name} cannot be read: {error.strerror}") from error
-    if len(raw) > most:
-        raise AdapterError(f"{path.name} is larger than any adapter of this model can be")
-    return raw
 
 
 def _parse(raw: bytes) -> _Config:
@@ -218,8 +212,8 @@ def _pairs(
     halves: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         match = _TENSOR.fullmatch(name)
-        if match is None or tensor.dtype not in _FLOATS:
-            raise AdapterError(f"{WEIGHTS}: the tensor {name} is of a kind not supported")
+        if match is None:
+            raise AdapterError(f"{WEIGHTS} holds the tensor {name}, which is not supported")
         halves.setdefault(match["linear"], {})[match["half"]] = tensor
     if not halves:
         raise AdapterError(f"{WEIGHTS} holds no weights")
@@ -249,7 +243,3 @@ def _pairs(
 def _is_named(name: str, linear: str) -> bool:
     """Names are whole, or the end of a module's path, as PEFT takes them."""
     return linear == name or linear.endswith(f".{name}")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

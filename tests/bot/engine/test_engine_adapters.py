@@ -306,6 +306,21 @@ def grown(path: Path) -> None:
         file.truncate(10**9)  # sparse
 
 
+def header(text: str, *, length: int | None = None) -> Callable[[Path], None]:
+    """Damage: another header before no numbers at all."""
+
+    def apply(path: Path) -> None:
+        size = (len(text) if length is None else length).to_bytes(8, "little")
+        (path / "adapter_model.safetensors").write_bytes(size + text.encode())
+
+    return apply
+
+
+def entry(shape: object, offsets: object) -> str:
+    fields = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
+    return json.dumps({f"{Q}.lora_A.weight": fields})
+
+
 def told_json(text: str) -> Callable[[Path], None]:
     return lambda path: void(path.joinpath("adapter_config.json").write_text(text))
 
@@ -352,6 +367,16 @@ BAD: list[tuple[Callable[[Path], None], str]] = [
     ),
     (rewrite(lambda t: t.clear()), "no weights"),
     (cut, "damaged"),
+    (header("", length=3), "damaged"),
+    (header("{}", length=2**63), "damaged"),
+    (header("{'"), "damaged"),
+    (header("[]"), "damaged"),
+    (header(entry([1], [0, 4])), "damaged"),
+    (header(entry([0], [-4, -4])), "data_offsets"),
+    (header(entry([-1], [0, 4])), "shape"),
+    (header(entry([2**62, 4], [0, 0])), "damaged"),
+    (header(entry("x", [0, 4])), "shape"),
+    (header(json.dumps({f"{Q}.lora_A.weight": 1})), "not supported"),
     (grown, "larger"),
     (pickled, "pickle"),
     (linked, "outside"),
@@ -397,7 +422,7 @@ async def test_nothing_is_loaded_from_outside_of_the_folder(
     engine = make_engine()
     away = make_tiny_adapter(tmp_path / "away", tiny, 5)
     (folder / "link").symlink_to(away)
-    for path in ("../away", str(away), "link", "stable/../../away", "\0"):
+    for path in ("../away", "../nowhere", str(away), "link", "stable/../../away", "\0"):
         with pytest.raises(AdapterError, match=r"outside|no path"):
             await engine.adapters.load("canary", path)
     shutil.rmtree(folder)
