@@ -42,15 +42,18 @@ async def test_scores_are_complete_whoever_runs_beside_and_however_prompts_are_c
 ) -> None:
     engine = make_engine(max_running=4, prefill_chunk=16)
     asked = prompts(1, 2, 16, 17, 70, 33, 5, 120)
+    others = [
+        asyncio.create_task(read(engine, Request(f"other{n}", one, greedy(20))))
+        for n, one in enumerate(asked)
+    ]
     got = await asyncio.gather(
         *(
             scored(engine, Request(f"r{n}", one, greedy(9 + n, logprobs=n % 3, prompt_logprobs=0)))
             for n, one in enumerate(asked)
-        ),
-        *(read(engine, Request(f"other{n}", one, greedy(20))) for n, one in enumerate(asked)),
+        )
     )
-    for n, (prompt, (scores, last)) in enumerate(zip(asked, got, strict=False)):
-        assert not isinstance(scores, str)
+    await asyncio.gather(*others)
+    for n, (prompt, (scores, last)) in enumerate(zip(asked, got, strict=True)):
         assert len(scores) == 9 + n
         assert {len(one.top) for one in scores} == {n % 3}
         check(oracle, prompt, scores, last)
