@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bot.engine.weights import LoadedModel
 from bot.errors import TooLong
 from bot.settings import ServeSettings
 from tests.bot.engine.support import MakeEngine, greedy, prompts, read, until, with_blocks
+from tests.tiny_adapter import make_tiny_adapter
 
 NUM_OUTPUT = 60
 NO_MEMORY = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"
