@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     initialize,
@@ -215,7 +216,9 @@ class CacheMachine(RuleBasedStateMachine):
         salt=st.sampled_from(["", "a"]),
         spare=st.integers(0, 1),
     )
-    def come(self, tokens: list[int], release: str, salt: str, spare: int) -> object:
+    def come(
+        self, tokens: list[int], release: str, salt: str, spare: int
+    ) -> Row | MultipleResults[Row]:
         one = row(*tokens, release=release, salt=salt)
         if not self.cache.can_allocate(one, spare=spare):
             return multiple()
