@@ -180,7 +180,9 @@ class Engine:
         if len(self._inboxes) >= self._max_pending:
             raise Busy(f"{len(self._inboxes)} requests are running or waiting")
         if request.person and self._pending_of[request.person] >= self._max_pending_person:
-            raise Busy(f"{self._pending_of[request.person]} of your requests are running or waiting")
+            raise Busy(
+                f"{self._pending_of[request.person]} of your requests are running or waiting"
+            )
 
     async def drain(self, timeout_s: float) -> bool:
         """Take no more requests; whether all that were taken ended in time."""

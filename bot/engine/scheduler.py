@@ -127,7 +127,9 @@ class Scheduler:
     def overdue(self, now: float) -> tuple[Row, ...]:
         """Rows whose deadline has come; `now` in seconds of `time.monotonic`."""
         rows = self._with_deadline.values()
-        return tuple(r for r in rows if r.request.deadline is not None and r.request.deadline <= now)
+        return tuple(
+            r for r in rows if r.request.deadline is not None and r.request.deadline <= now
+        )
 
     def positions(self) -> dict[str, int]:
         """How many rows would start up to and with each waiting one, by request id."""

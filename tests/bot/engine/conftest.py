@@ -13,7 +13,7 @@ from bot.engine import runner, weights
 from bot.engine.engine import Engine
 from bot.engine.serve import serve
 from bot.settings import ServeSettings
-from tests.bot.engine.support import CONTEXT, MakeEngine, Serving
+from tests.bot.engine.support import CONTEXT, MakeEngine, Serving, with_blocks
 from tests.tiny_model import make_tiny_model
 
 
@@ -30,17 +30,22 @@ async def make_engine(tiny: Path, tmp_path: Path) -> AsyncIterator[MakeEngine]:
         *,
         max_running: int = 4,
         max_waiting: int = 64,
+        max_running_person: int | None = None,
+        max_waiting_person: int | None = None,
         prefill_chunk: int = 16,
+        num_blocks: int | None = None,
         prepare: Callable[[torch.nn.Module], object] | None = None,
     ) -> Engine:
         loaded = weights.load(ServeSettings(model=str(tiny)), tmp_path)
-        loaded = runner.fitted(loaded)
+        loaded = with_blocks(loaded, num_blocks) if num_blocks else runner.fitted(loaded)
         if prepare is not None:
             prepare(loaded.model)
         engine = Engine(
             loaded,
             max_running=max_running,
             max_waiting=max_waiting,
+            max_running_person=max_running_person,
+            max_waiting_person=max_waiting_person,
             prefill_chunk=prefill_chunk,
             num_threads=1,
         )

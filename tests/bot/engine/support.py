@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
 
 from bot.engine.engine import Engine
 from bot.engine.request import Delta, Request, Sampling
+from bot.engine.runner import BLOCK_SIZE
+from bot.engine.weights import LoadedModel
 
 CONTEXT = 60_000
 """Of the tiny model: an answer that long takes minutes, so it must have been stopped."""
@@ -22,7 +25,10 @@ class MakeEngine(Protocol):
         *,
         max_running: int = 4,
         max_waiting: int = 64,
+        max_running_person: int | None = None,
+        max_waiting_person: int | None = None,
         prefill_chunk: int = 16,
+        num_blocks: int | None = None,
         prepare: Callable[[torch.nn.Module], object] | None = None,
     ) -> Engine: ...
 
@@ -33,6 +39,12 @@ class Serving(Protocol):
     def __call__(
         self, *, drain_s: float = 0.2, **changes: Any
     ) -> AbstractAsyncContextManager[str]: ...
+
+
+def with_blocks(loaded: LoadedModel, num_blocks: int) -> LoadedModel:
+    """The model with a cache of so many blocks, as if there were no more memory."""
+    context = min(loaded.context, num_blocks * BLOCK_SIZE)
+    return replace(loaded, num_blocks=num_blocks, context=context)
 
 
 async def until(condition: Callable[[], bool], *, timeout_s: float = 10) -> None:

@@ -56,7 +56,7 @@ async def test_it_knows_the_capital_of_france_with_others_in_the_batch(
 ) -> None:
     settings = ServeSettings(model=str(default_model_dir), context=1024)
     loaded = await asyncio.to_thread(weights.load, settings, tmp_path)
-    loaded = fitted(loaded, num_slots=4)
+    loaded = fitted(loaded)
     engine = Engine(loaded, max_running=4, max_waiting=8, prefill_chunk=64, num_threads=2)
     engine.start()
     try:

@@ -15,14 +15,15 @@ from bot.engine.runner import Runner
 from bot.engine.sampler import Sampler
 from bot.engine.scheduler import Scheduler
 from bot.settings import ServeSettings
-from tests.bot.engine.support import greedy
+from tests.bot.engine.support import greedy, with_blocks
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_each_request_gets_exactly_one_last_delta_and_nothing_after(
     tiny: Path, tmp_path: Path, seed: int
 ) -> None:
-    loaded = weights.load(ServeSettings(model=str(tiny)), tmp_path)
+    # Room for two long answers: the third is preempted.
+    loaded = with_blocks(weights.load(ServeSettings(model=str(tiny)), tmp_path), 12)
     chance = random.Random(seed)
 
     def fail_sometimes(*_: object) -> None:
@@ -40,7 +41,7 @@ def test_each_request_gets_exactly_one_last_delta_and_nothing_after(
             all_ended.set()
 
     loop = Loop(
-        runner=Runner(loaded, num_slots=3, context=loaded.context),
+        runner=Runner(loaded, num_slots=3),
         scheduler=Scheduler(max_running=3, prefill_chunk=16),
         sampler=Sampler(num_slots=3, vocab_size=loaded.vocab_size, device=torch.device("cpu")),
         decode=loaded.encoder.decode,
@@ -64,5 +65,5 @@ def test_each_request_gets_exactly_one_last_delta_and_nothing_after(
         assert [delta.finish is not None for delta in came] == [False] * (len(came) - 1) + [True]
     reasons = {came[-1].finish for came in deltas.values()}
     assert {"cancelled", "error"} <= reasons
-    assert (loop.stats.running, loop.stats.waiting) == (0, 0)
+    assert (loop.stats.running, loop.stats.waiting, loop.stats.blocks_used) == (0, 0, 0)
     assert loop.stats.failed_steps > 0

@@ -75,7 +75,7 @@ def test_a_model_whose_memory_is_not_attention_is_refused(tmp_path: Path) -> Non
     (path / "model.safetensors").unlink()
     MambaForCausalLM(config).save_pretrained(path)
     with pytest.raises(ModelError):
-        runner.fitted(loaded(path), num_slots=1)
+        runner.fitted(loaded(path))
 
 
 def test_layers_of_an_unknown_kind_are_refused_by_name(tmp_path: Path) -> None:
