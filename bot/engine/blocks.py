@@ -69,7 +69,7 @@ class Blocks:
         return num <= self.num_available
 
     def take(self) -> int:
-        """Hold an empty block; if need be, the least recently used cached one is forgotten."""
+        """Hold an empty block; for it, the least recently used cached one may be forgotten."""
         if self._free:
             block = self._free.pop()
         else:
