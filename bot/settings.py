@@ -178,6 +178,12 @@ class ServeSettings(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Number format; `auto` is bfloat16 on CUDA, float32 on the CPU"
     )
+    cpu_weights: Literal["auto", "float16", "float32"] = Field(
+        default="auto",
+        description="How the CPU keeps the weights of a float32 model: `float16` reads half the "
+        "bytes a token, twice as fast for one chat, and computes in float32 all the same; `auto` "
+        "is that wherever the CPU can",
+    )
     threads: int | None = Field(
         default=None, ge=1, le=1024, description="CPU threads; unset: measured from the machine"
     )

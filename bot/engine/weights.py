@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-from bot.engine import default_model, source
+from bot.engine import default_model, linear, source
 from bot.engine.attention import ATTENTION
 from bot.engine.encoder import AnyIdEncoder, Encoder
 from bot.engine.lora import Group
@@ -107,6 +107,7 @@ def show_progress() -> default_model.Progress:
 def _load(settings: ServeSettings, found: source.Source, device: torch.device) -> LoadedModel:
     dtype = source.choose_dtype(settings.dtype, device)
     model = found.load(dtype=dtype, device=device, attention=ATTENTION)
+    _pack(model, settings.cpu_weights, device)
     config = model.config.get_text_config()
     foreign = set(getattr(config, "layer_types", None) or ()) - _LAYER_TYPES
     if foreign:
@@ -127,6 +128,21 @@ def _load(settings: ServeSettings, found: source.Source, device: torch.device) -
         eos_ids=_eos_ids(model.generation_config, config, tokenizer),
         defaults=_defaults(model.generation_config),
     )
+
+
+def _pack(model: torch.nn.Module, cpu_weights: str, device: torch.device) -> None:
+    """On the CPU, pack the weights as the setting says; elsewhere it says nothing."""
+    if device.type != "cpu" or cpu_weights == "float32":
+        return
+    obstacle = None
+    if next(model.parameters()).dtype is not torch.float32:
+        obstacle = "needs serve.dtype float32"
+    elif not linear.can_pack():
+        obstacle = "has no kernels on this CPU"
+    if obstacle is None:
+        log.info("weights.packed", layers=linear.pack(model))
+    elif cpu_weights == "float16":
+        raise ValueError(f"serve.cpu_weights float16 {obstacle}")
 
 
 def _model_context(config: Any) -> int:

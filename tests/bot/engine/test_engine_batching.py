@@ -17,6 +17,7 @@ from bot.engine.runner import fitted
 from bot.engine.weights import load
 from bot.settings import ServeSettings
 from tests.bot.engine.support import MakeEngine, greedy, prompts, read, until
+from tests.tiny_model import round_weights
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,7 @@ async def test_other_architectures_and_sliding_windows_are_exact(
     )
     oracle: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     oracle.generation_config.eos_token_id = 400
+    round_weights(oracle)
     oracle.save_pretrained(path)
     loaded = fitted(load(ServeSettings(model=str(path)), tmp_path))
     engine = Engine(loaded, max_running=3, max_waiting=9, prefill_chunk=16, num_threads=1)
