@@ -177,9 +177,7 @@ async def test_the_packed_default_model_answers_questions_as_generate_does(
 ) -> None:
     plain: Any = AutoModelForCausalLM.from_pretrained(default_model_dir)
     loaded = weights.load(ServeSettings(model=str(default_model_dir), context=512), tmp_path)
-    engine = Engine(
-        fitted(loaded), max_running=8, max_waiting=20, prefill_chunk=128, num_threads=2
-    )
+    engine = Engine(fitted(loaded), max_running=8, max_waiting=20, prefill_chunk=128, num_threads=2)
     chats = [loaded.encoder.encode_chat([Message("user", text)]) for text in QUESTIONS]
     engine.start()
     try:
