@@ -219,6 +219,8 @@ class Model:
                     return
                 raw = await response.read()
             named = {name for name in sent if name.encode() in raw}
+            if response.status == 404:
+                self._served = None  # another model is served by now: ask before the next question
             if response.status not in {400, 422} or not named:
                 raise _refusal(response.status, raw, self._url)
             log.warning("model.fields_refused", fields=sorted(named), url=self._url)

@@ -316,6 +316,17 @@ async def test_a_refusal_is_told_by_its_kind(
         assert server.url in line
 
 
+async def test_a_server_that_no_longer_has_the_model_is_asked_what_it_has() -> None:
+    server = ScriptedModel(refuse=(404, "model_not_found"))
+    async with client_of(server) as model:
+        assert (await model.served()).context == 4096
+        with pytest.raises(ModelError):
+            await answer_of(model)
+        server.refuse, server.context = None, 2048
+        assert (await answer_of(model))[-1] == Delta(finish="stop")
+        assert (await model.served()).context == 2048
+
+
 async def test_a_refused_key_is_told_by_the_setting_s_name() -> None:
     server = ScriptedModel(api_key="another")
     assert await refusal(server, ModelError) == (
