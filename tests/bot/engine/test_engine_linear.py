@@ -51,6 +51,15 @@ QUESTIONS = (
 )
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Two threads that wait for each other on a busy machine take many times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def load(path: Path, **changes: Any) -> weights.LoadedModel:
     return weights.load(ServeSettings(model=str(path), device="cpu", **changes), path.parent)
 
@@ -203,6 +212,7 @@ def test_a_cpu_without_the_kernels_keeps_float32_and_says_so_where_float16_is_as
 
 @pytest.mark.model
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("one_thread")
 @torch.inference_mode()
 def test_the_packed_default_model_predicts_what_float32_predicts(default_model_dir: Path) -> None:
     plain, quick = (AutoModelForCausalLM.from_pretrained(default_model_dir) for _ in range(2))
@@ -230,13 +240,14 @@ def readmes(tokenizer: Any) -> Iterator[torch.Tensor]:
 
 @pytest.mark.model
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("one_thread")
 async def test_the_packed_default_model_answers_questions_as_generate_does(
     default_model_dir: Path, tmp_path: Path
 ) -> None:
     plain: Any = AutoModelForCausalLM.from_pretrained(default_model_dir)
     loaded = weights.load(ServeSettings(model=str(default_model_dir), context=512), tmp_path)
     engine = Engine(
-        fitted(loaded, num_slots=8), max_running=8, max_waiting=20, prefill_chunk=128, num_threads=2
+        fitted(loaded, num_slots=8), max_running=8, max_waiting=20, prefill_chunk=128, num_threads=1
     )
     chats = [loaded.encoder.encode_chat([Message("user", text)]) for text in QUESTIONS]
     engine.start()
