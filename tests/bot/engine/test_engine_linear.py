@@ -1,7 +1,9 @@
 """Packed linear layers against the layers that they replace."""
 
 import asyncio
+import copy
 import importlib.metadata
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from bot.engine.runner import fitted
 from bot.errors import ModelError
 from bot.settings import ServeSettings
 from tests.bot.engine.support import greedy, read
-from tests.tiny_model import make_tiny_model
+from tests.tiny_model import make_tiny_model, round_weights
 
 pytestmark = pytest.mark.skipif(not linear.can_pack(), reason="torch has no kernels for it here")
 
@@ -47,6 +49,15 @@ QUESTIONS = (
     "Translate 'good morning' to Spanish.",
     "What makes bread rise?",
 )
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Two threads that wait for each other on a busy machine take many times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def load(path: Path, **changes: Any) -> weights.LoadedModel:
@@ -105,6 +116,62 @@ def test_a_layer_that_is_used_twice_is_packed_once_and_other_kinds_are_left_alon
     assert isinstance(model["b"][1], Scaled)  # type: ignore[index]
 
 
+class Attention(nn.Module):
+    """The three layers that share a matrix, and one that is called with their sum."""
+
+    def __init__(self, num_keys: int = 8, *, has_bias: bool = False) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(24, 32, bias=has_bias)
+        self.k_proj = nn.Linear(24, num_keys, bias=has_bias)
+        self.v_proj = nn.Linear(24, num_keys, bias=has_bias)
+        self.o_proj = nn.Linear(32, 24)
+
+    def parts(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
+        """The outputs of the three, each for its own input."""
+        layers = (self.q_proj, self.k_proj, self.v_proj)
+        return [layer(given) for layer, given in zip(layers, inputs, strict=True)]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_layers_that_share_a_matrix_answer_for_whatever_input_they_are_given(
+    has_bias: bool,
+) -> None:
+    plain = Attention(has_bias=has_bias)
+    round_weights(plain)
+    quick = copy.deepcopy(plain)
+    assert linear.pack(quick) == 4
+    one, two = torch.randn(1, 5, 24), torch.randn(1, 3, 24)
+    for inputs in ((one, one, one), (one, two, one), (two, two, one), (one, one, two)):
+        for got, wanted in zip(quick.parts(*inputs), plain.parts(*inputs), strict=True):
+            torch.testing.assert_close(got, wanted, rtol=0, atol=2e-5)
+    again = quick.q_proj(one)
+    wanted = again.clone()
+    again.zero_()  # as an adapter may add to it in place
+    torch.testing.assert_close(quick.q_proj(one), wanted, rtol=0, atol=0)
+    torch.testing.assert_close(quick.k_proj(one), plain.k_proj(one), rtol=0, atol=2e-5)
+
+
+def test_layers_of_different_kinds_share_no_matrix() -> None:
+    model = Attention()
+    model.k_proj = nn.Linear(16, 8, bias=False)
+    assert linear.pack(model) == 4
+    assert model.k_proj(torch.ones(2, 16)).shape == (2, 8)
+
+
+def test_a_packed_model_lets_the_old_weights_go_and_keeps_no_output() -> None:
+    model = Attention()
+    old = [weakref.ref(weight) for weight in model.parameters() if weight.ndim == 2]
+    linear.pack(model)
+    assert not any(weight() is not None for weight in old)
+    with torch.inference_mode():
+        inputs = torch.randn(1, 2, 24)
+        model.parts(inputs, inputs, inputs)
+    gone = weakref.ref(inputs)
+    del inputs
+    assert gone() is None
+
+
 def test_a_packed_model_keeps_its_embedding_and_no_second_copy_of_its_head(
     tiny: Path,
 ) -> None:
@@ -145,6 +212,7 @@ def test_a_cpu_without_the_kernels_keeps_float32_and_says_so_where_float16_is_as
 
 @pytest.mark.model
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("one_thread")
 @torch.inference_mode()
 def test_the_packed_default_model_predicts_what_float32_predicts(default_model_dir: Path) -> None:
     plain, quick = (AutoModelForCausalLM.from_pretrained(default_model_dir) for _ in range(2))
@@ -172,12 +240,13 @@ def readmes(tokenizer: Any) -> Iterator[torch.Tensor]:
 
 @pytest.mark.model
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("one_thread")
 async def test_the_packed_default_model_answers_questions_as_generate_does(
     default_model_dir: Path, tmp_path: Path
 ) -> None:
     plain: Any = AutoModelForCausalLM.from_pretrained(default_model_dir)
     loaded = weights.load(ServeSettings(model=str(default_model_dir), context=512), tmp_path)
-    engine = Engine(fitted(loaded), max_running=8, max_waiting=20, prefill_chunk=128, num_threads=2)
+    engine = Engine(fitted(loaded), max_running=8, max_waiting=20, prefill_chunk=128, num_threads=1)
     chats = [loaded.encoder.encode_chat([Message("user", text)]) for text in QUESTIONS]
     engine.start()
     try:
