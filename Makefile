@@ -15,8 +15,7 @@ test: $(READY)
 	$(BIN)/pytest -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow; status=$$?; [ $$status -ne 5 ] || echo "no slow proofs yet"; \
-	[ $$status -eq 0 ] || [ $$status -eq 5 ]
+	$(BIN)/pytest -m slow
 
 check: $(READY)
 	$(BIN)/ruff format --check .

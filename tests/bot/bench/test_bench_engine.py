@@ -22,6 +22,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(path, context=4096, can_end=True)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(220)
 async def test_one_command_measures_the_engine_and_its_peer(model: Path, tmp_path: Path) -> None:
     found = tmp_path / "found.json"

@@ -214,6 +214,7 @@ def test_a_cpu_without_the_kernels_keeps_float32_and_says_so_where_float16_is_as
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("one_thread")
 @torch.inference_mode()
+@pytest.mark.slow
 def test_the_packed_default_model_predicts_what_float32_predicts(default_model_dir: Path) -> None:
     plain, quick = (AutoModelForCausalLM.from_pretrained(default_model_dir) for _ in range(2))
     linear.pack(quick)
@@ -238,6 +239,7 @@ def readmes(tokenizer: Any) -> Iterator[torch.Tensor]:
         yield torch.tensor([tokenizer.encode(text)[:360]])
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("one_thread")
