@@ -15,6 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from bot.engine.cache import Cache, LayerCache
+from bot.engine.kernel import Rows
 
 ATTENTION = "candor_blocks"
 
@@ -58,13 +59,15 @@ class Layout:
     """Whose token is where in a step: one token for each of the growing rows, then the pieces.
 
     `slots`, `positions` and `places` are `[tokens]`: whose room a token is in, where in its row it
-    stands, and where in the cache, counted in tokens, its keys and values belong. `groups` cover
-    the decoded tokens. `memo` keeps what all layers share.
+    stands, and where in the cache, counted in tokens, its keys and values belong. The decoded
+    tokens are those of `rows`, where the kernel can run, and are covered by `groups` elsewhere.
+    `memo` keeps what all layers share.
     """
 
     cache: Cache
     slots: torch.Tensor
     positions: torch.Tensor
+    rows: Rows | None
     groups: tuple[Group, ...]
     pieces: tuple[Piece, ...]
     places: torch.Tensor = field(init=False)
@@ -154,6 +157,17 @@ def attend(
     layer.keys.flatten(0, 1).index_copy_(0, layout.places, key[0].transpose(0, 1))
     layer.values.flatten(0, 1).index_copy_(0, layout.places, value[0].transpose(0, 1))
     out = query.new_empty(query.shape[2], query.shape[1], dim)
+
+    if layout.rows is not None:
+        num_rows = layout.rows.num_rows
+        layout.rows.attend(
+            query[0, :, :num_rows].transpose(0, 1).contiguous(),
+            layer.keys,
+            layer.values,
+            out[:num_rows],
+            scale=scaling or query.shape[3] ** -0.5,
+            window=sliding_window,
+        )
 
     for group in layout.groups:
         first, last = group.first, group.last

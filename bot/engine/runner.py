@@ -13,8 +13,10 @@ import psutil
 import structlog
 import torch
 
+from bot.engine import kernel
 from bot.engine.attention import Group, Layout, Piece, grouped
 from bot.engine.cache import Cache
+from bot.engine.kernel import Rows
 from bot.engine.lora import LoraHooks, watched
 from bot.engine.request import Request, Row, Sampling
 from bot.engine.scheduler import Span, Step
@@ -54,6 +56,7 @@ class Runner:
             device=loaded.device,
         )
         self._lora = LoraHooks(loaded.model, loaded.linears)
+        self._has_kernel = kernel.can_run(loaded.device, loaded.model.dtype)
 
     def run(self, step: Step) -> tuple[torch.Tensor, list[int]]:
         """Logits `[rows, vocab]` and the slots that the first of them belong to.
@@ -82,11 +85,17 @@ class Runner:
                 wanted.append(len(ids) - 1)
                 slots.append(span.row.slot)
         packed = self._tensor([ids, positions, token_slots])
+        rows = None
+        if decode and self._has_kernel:
+            longest = max(positions[: len(decode)]) + 1
+            slots_, lengths = packed[2, : len(decode)], packed[1, : len(decode)] + 1
+            rows = Rows(slots_, lengths, self.cache.tables, longest)
         layout = Layout(
             cache=self.cache,
             slots=packed[2],
             positions=packed[1],
-            groups=tuple(_groups(decode, self.cache.block_bytes)),
+            rows=rows,
+            groups=() if rows else tuple(_groups(decode, self.cache.block_bytes)),
             pieces=tuple(pieces),
         )
         with self._lora.applied(adapters):

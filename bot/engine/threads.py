@@ -1,7 +1,19 @@
 """How many threads the model's arithmetic gets: what this process may use, not what is there."""
 
+import math
 import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+import psutil
+
+_LOOK_S: Final = 0.05
+"""Steps are looked at together until they took this long; the system counts in hundredths."""
+
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+"""Of steps, before a crew that shrank may grow; a step that is too large costs as much as nine."""
 
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -28,3 +40,79 @@ def cgroup_cpus(text: str) -> float | None:
     if quota == "max" or not period:
         return None
     return int(quota) / int(period)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Seconds since some moment: of the clock, of this process on all CPUs, and that the CPUs it
+    may use were idle, all together."""
+
+    wall_s: float
+    busy_s: float
+    idle_s: float
+
+    @classmethod
+    def now(cls) -> "Sample":
+        return cls(time.monotonic(), time.process_time(), _idle_s())
+
+    def __sub__(self, other: "Sample") -> "Sample":
+        return Sample(
+            self.wall_s - other.wall_s, self.busy_s - other.busy_s, self.idle_s - other.idle_s
+        )
+
+    def __add__(self, other: "Sample") -> "Sample":
+        return Sample(
+            self.wall_s + other.wall_s, self.busy_s + other.busy_s, self.idle_s + other.idle_s
+        )
+
+
+_NOTHING: Final = Sample(0.0, 0.0, 0.0)
+
+
+class Crew:
+    """How many threads the next step gets: `num`, from 1 to `most`. Pure; it is told what was.
+
+    Threads spin while they wait for each other, so as many as there are CPUs are fastest where
+    nobody else wants these, and far the slowest where somebody does: with one of two CPUs taken, a
+    step of two threads took 5 to 9 times as long as one of a single thread. Spinning threads that
+    have their CPUs use all of their time; those that have not, do not. So after steps in which the
+    process had less, the crew shrinks to what it had; it grows again once CPUs stood idle, and
+    later each time that it was wrong.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.num = self.most = most
+        self._seen = _NOTHING
+        self._grown_for_s = math.inf
+        self._pause_s = _SHORTEST_PAUSE_S
+
+    def observe(self, step: Sample) -> int:
+        """Count a step that `num` threads computed; returns the next step's `num`."""
+        self._seen += step
+        self._grown_for_s += step.wall_s
+        seen = self._seen
+        if self.num > 1 and seen.wall_s >= _LOOK_S and seen.busy_s < (self.num - 0.5) * seen.wall_s:
+            was_wrong = self._grown_for_s < self._pause_s
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S) if was_wrong else _SHORTEST_PAUSE_S
+            self._turn(max(1, int(seen.busy_s / seen.wall_s + 0.25)))
+        elif self.num < self.most and seen.wall_s >= self._pause_s:
+            num_idle = int(seen.idle_s / seen.wall_s + 0.25)
+            self._turn(min(self.most, self.num + num_idle))
+            self._grown_for_s = 0.0 if num_idle else self._grown_for_s
+        elif self.num == self.most and seen.wall_s >= _LOOK_S:
+            self._seen = _NOTHING
+        return self.num
+
+    def _turn(self, num: int) -> None:
+        self.num, self._seen = num, _NOTHING
+
+
+def spins() -> bool:
+    """Whether waiting threads spin; if not, their time says nothing of who wants the CPUs."""
+    return os.environ.get("OMP_WAIT_POLICY", "").upper() == "ACTIVE"
+
+
+def _idle_s() -> float:
+    per_cpu = psutil.cpu_times(percpu=True)
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(per_cpu))
+    return float(sum(per_cpu[cpu].idle for cpu in usable if cpu < len(per_cpu)))
