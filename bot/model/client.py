@@ -7,7 +7,7 @@ long an answer may take.
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import aiohttp
 
@@ -17,6 +17,12 @@ from bot.model.abilities import Abilities, Served
 from bot.model.chat import Delta, Message
 from bot.model.connection import CONNECT_S, Connection
 from bot.model.events import deltas_of
+
+TIMEOUT_HEADER: Final = "X-Request-Timeout"
+"""Seconds after which `candor serve` ends an answer as it stands; others pass over it."""
+
+GRACE_S: Final = 5.0
+"""Beyond an answer's time, in which a server may say that it ended it."""
 
 
 class Model:
@@ -30,11 +36,16 @@ class Model:
         api_key: str | None = None,
         name: str | None = None,
         timeout_s: float = 120,
+        answer_s: float = 600,
     ) -> None:
-        """`url` ends in /v1; with `socket`, its host is only a name."""
+        """`url` ends in /v1; with `socket`, its host is only a name.
+
+        A server that says nothing for `timeout_s` is given up; one that knows `TIMEOUT_HEADER` ends
+        an answer after `answer_s`, and with any other it is broken off a little later.
+        """
         self._connection = Connection(url, socket=socket, api_key=api_key)
         self._abilities = Abilities(self._connection, name)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._answer_s = timeout_s, answer_s
 
     async def __aenter__(self) -> Self:
         await self._connection.__aenter__()
@@ -98,10 +109,14 @@ class Model:
         """The response to a question; asked again without those `optional` fields that the server
         refuses by name, which are left out from then on."""
         connection, abilities = self._connection, self._abilities
-        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_S, sock_read=self._timeout_s)
+        # A server that sends comments while an answer waits is never silent: only `total` ends it.
+        timeout = aiohttp.ClientTimeout(
+            total=self._answer_s + GRACE_S, sock_connect=CONNECT_S, sock_read=self._timeout_s
+        )
+        headers = {TIMEOUT_HEADER: f"{self._answer_s:g}"}
         while True:
             sent = abilities.known(optional)
-            async with connection.asked(body | sent, timeout=timeout, headers={}) as response:
+            async with connection.asked(body | sent, timeout=timeout, headers=headers) as response:
                 if response.status == 200:
                     yield response
                     return

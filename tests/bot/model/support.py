@@ -25,11 +25,15 @@ def saying(*pieces: Piece) -> ScriptedModel:
 
 @asynccontextmanager
 async def client_of(
-    server: ScriptedModel, *, timeout_s: float = 5, api_key: str | None = None
+    server: ScriptedModel,
+    *,
+    timeout_s: float = 5,
+    answer_s: float = 60,
+    api_key: str | None = None,
 ) -> AsyncIterator[Model]:
     async with (
         scripted_model(server),
-        Model(server.url, timeout_s=timeout_s, api_key=api_key) as model,
+        Model(server.url, timeout_s=timeout_s, answer_s=answer_s, api_key=api_key) as model,
     ):
         yield model
 

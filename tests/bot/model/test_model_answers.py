@@ -148,6 +148,21 @@ async def test_what_is_asked_for_stands_in_the_request() -> None:
     }
 
 
+async def test_the_server_is_told_how_long_an_answer_may_take() -> None:
+    told: list[str | None] = []
+
+    class Noting(ScriptedModel):
+        async def chat(self, request: web.Request) -> web.StreamResponse:
+            told.append(request.headers.get("X-Request-Timeout"))
+            return await super().chat(request)
+
+    server = Noting()
+    server.unknown = ("repetition_penalty",)  # so that it is asked twice
+    async with client_of(server, answer_s=7.5) as model:
+        await answer_of(model)
+    assert told == ["7.5", "7.5"]
+
+
 async def test_a_repetition_penalty_that_asks_for_nothing_is_not_sent() -> None:
     """OpenAI does not know it; its own penalty is sent even so, since a server may have another."""
     server = saying("Text")

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from bot.errors import Busy, CandorError, ModelError, ModelUnavailable, TooLong
-from bot.model import Delta, Model
+from bot.model import Delta, Model, client
 from tests.bot.model.support import (
     KEY,
     QUESTION,
@@ -208,3 +208,20 @@ async def test_something_that_speaks_no_http_is_unavailable() -> None:
     async with serving(b"220 mail.example ESMTP\r\n") as url, Model(url) as model:
         with pytest.raises(ModelUnavailable):
             await model.served()
+
+
+async def test_a_server_that_keeps_an_answer_waiting_is_given_up_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is never silent: it sends comments for as long as nothing comes."""
+    monkeypatch.setattr(client, "GRACE_S", 0.05)
+
+    async def pause() -> None:
+        await asyncio.sleep(0.02)
+
+    waits: list[Piece] = [b": waiting 1\n\n", pause] * 500
+    server = saying(*waits)
+    async with client_of(server, timeout_s=0.2, answer_s=0.3) as model:
+        with pytest.raises(ModelUnavailable, match="takes too long"):
+            await answer_of(model)
+        await until(lambda: server.running == 0)
