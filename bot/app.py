@@ -174,14 +174,22 @@ async def _model(
     if wanted.url is not None:
         key = wanted.api_key.get_secret_value() if wanted.api_key else None
         async with Model(
-            wanted.url, api_key=key, name=wanted.name, timeout_s=wanted.timeout_s
+            wanted.url,
+            api_key=key,
+            name=wanted.name,
+            timeout_s=wanted.timeout_s,
+            answer_s=wanted.answer_s,
         ) as model:
             yield model, lambda: _reached(model, wanted.wait_s)
         return
     key = settings.serve.api_key.get_secret_value() if settings.serve.api_key else None
     socket = socket_path(settings.state_dir, "model.sock")
     async with Model(
-        "http://localhost/v1", socket=socket, api_key=key, timeout_s=wanted.timeout_s
+        "http://localhost/v1",
+        socket=socket,
+        api_key=key,
+        timeout_s=wanted.timeout_s,
+        answer_s=wanted.answer_s,
     ) as model:
         supervisor = Supervisor(config, socket)
         task = group.create_task(supervisor.run())

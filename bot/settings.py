@@ -148,6 +148,13 @@ class ModelSettings(Section):
     timeout_s: float = Field(
         default=120, gt=0, le=3600, description="Seconds without a new token before giving up"
     )
+    answer_s: float = Field(
+        default=600,
+        gt=0,
+        le=86_400,
+        description="Seconds that an answer may take, its wait at the server included; then it "
+        "ends as it stands",
+    )
     wait_s: float = Field(
         default=60,
         ge=0,

@@ -16,12 +16,13 @@ from typing import TypeVar
 import structlog
 
 from bot.engine.adapters import Adapters
-from bot.engine.loop import Loop, Outbox, Stats
+from bot.engine.loop import Loop, Outbox
 from bot.engine.metrics import Metrics, Timing
 from bot.engine.request import Delta, FinishReason, Request, Score
 from bot.engine.runner import Runner
 from bot.engine.sampler import Sampler
 from bot.engine.scheduler import Scheduler
+from bot.engine.stats import Stats
 from bot.engine.weights import LoadedModel
 from bot.errors import Busy, ModelUnavailable, RefusedError, TooLong
 

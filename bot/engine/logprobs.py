@@ -4,9 +4,12 @@ That is what OpenAI and vLLM report by default. Reads a few rows at a time, so t
 size of a prompt times the vocabulary is ever made beside the logits.
 """
 
+from collections.abc import Iterable
+
 import torch
 
 from bot.engine.request import Score
+from bot.engine.scheduler import Span
 
 LEAST = -9999.0
 """Stands for minus infinity, which JSON does not have; vLLM's number."""
@@ -24,6 +27,25 @@ def score(logits: torch.Tensor, tokens: torch.Tensor, num_top: int) -> list[Scor
         rows = slice(start, start + _ROWS)
         found += _score(logits[rows].float(), tokens[rows], num_top)
     return found
+
+
+def score_prompts(spans: Iterable[Span], logits: torch.Tensor) -> None:
+    """Keep with each row how probable its prompt's tokens were, where that was asked for.
+
+    `logits` `[positions, vocab]` are those of the spans' scored positions, one span after the
+    other.
+    """
+    for span in spans:
+        if not (positions := span.scored):
+            continue
+        request = span.row.request
+        following = request.tokens[positions.start + 1 : positions.stop + 1]
+        span.row.prompt_scores += score(
+            logits[: len(positions)],
+            torch.tensor(following, device=logits.device),
+            request.sampling.prompt_logprobs or 0,
+        )
+        logits = logits[len(positions) :]
 
 
 def _score(logits: torch.Tensor, tokens: torch.Tensor, num_top: int) -> list[Score]:

@@ -11,18 +11,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
 import torch
 
-from bot.engine.detokenizer import Detokenizer, StopMatcher
-from bot.engine.logprobs import score
-from bot.engine.request import Delta, FinishReason, Request, Row, Score, State
+from bot.engine.logprobs import score_prompts
+from bot.engine.request import Delta, FinishReason, Request, Row, State
 from bot.engine.runner import Runner, is_out_of_memory
 from bot.engine.sampler import Draw, Sampler
 from bot.engine.scheduler import Scheduler, Step
+from bot.engine.stats import Stats
+from bot.engine.text import Text
 
 log = structlog.get_logger(__name__)
 
@@ -32,48 +33,8 @@ MAX_FAILED_STEPS: Final = 5
 _PAUSE_S: Final = 0.05
 """After a step that raised; twice as long after each further one in a row."""
 
-_SMOOTHING: Final = 0.1
-"""Weight of the newest step in `Stats.step_s`."""
-
 Outbox = list[tuple[str, Delta]]
 """What a step gives out: request ids and how their answers grew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """The loop's state after its newest step; counts are totals since its start.
-
-    `prompt_tokens` were computed, `cached_tokens` did not have to be; `step_s` is the mean
-    duration of the newest steps. Blocks are the cache's, of `block_size` tokens each.
-    """
-
-    running: int = 0
-    waiting: int = 0
-    steps: int = 0
-    step_s: float = 0.0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
-    preemptions: int = 0
-    out_of_memory: int = 0
-    failed_steps: int = 0
-    last_error: str | None = None
-    blocks_used: int = 0
-    blocks_cached: int = 0
-    blocks_free: int = 0
-
-
-@dataclass(slots=True)
-class _Text:
-    """The text side of a running row; `scores` wait for the delta that shows their text."""
-
-    detokenizer: Detokenizer
-    stops: StopMatcher
-    scores: list[Score] = field(default_factory=list)
-
-    def take_scores(self) -> tuple[Score, ...]:
-        taken, self.scores = tuple(self.scores), []
-        return taken
 
 
 class Loop:
@@ -102,7 +63,7 @@ class Loop:
         self._commands: deque[Request | str] = deque()
         self._wake = threading.Event()
         self._closing = threading.Event()
-        self._texts: dict[str, _Text] = {}
+        self._texts: dict[str, Text] = {}
         self._outbox: Outbox = []
         self._num_failed_in_row = 0
         self._is_queue_changed = False
@@ -183,19 +144,14 @@ class Loop:
         except Exception as error:  # the border: any error of the model lands here
             log.exception("engine.step_failed", running=self._scheduler.num_running)
             self._num_failed_in_row += 1
-            self.stats = replace(
-                self.stats,
-                failed_steps=self.stats.failed_steps + 1,
-                last_error=type(error).__name__,
-            )
+            self.stats = self.stats.failed(type(error).__name__)
             for row in self._scheduler.running():
                 self._finish(row, "error", error="the step that computed this answer failed")
             self._runner.reset()
             return False
         self._num_failed_in_row = 0
         passed = time.monotonic() - started
-        step_s = self.stats.step_s + _SMOOTHING * (passed - self.stats.step_s)
-        self.stats = replace(self.stats, step_s=step_s)
+        self.stats = self.stats.timed(passed)
         return True
 
     def _take_commands(self) -> None:
@@ -221,26 +177,7 @@ class Loop:
         sampled = [*step.decode, *(span.row for span in step.prefill if span.is_last)]
         for row in sampled:
             self._advance(row, drawn[row.slot])
-        self.stats = replace(
-            self.stats,
-            steps=self.stats.steps + 1,
-            prompt_tokens=self.stats.prompt_tokens + num_prompt,
-            output_tokens=self.stats.output_tokens + len(sampled),
-        )
-
-    def _score_prompts(self, step: Step, logits: torch.Tensor) -> None:
-        """Keep how probable the step's prompt tokens were, where that was asked for."""
-        for span in step.prefill:
-            if not (positions := span.scored):
-                continue
-            request = span.row.request
-            following = request.tokens[positions.start + 1 : positions.stop + 1]
-            span.row.prompt_scores += score(
-                logits[: len(positions)],
-                torch.tensor(following, device=logits.device),
-                request.sampling.prompt_logprobs or 0,
-            )
-            logits = logits[len(positions) :]
+        self.stats = self.stats.stepped(num_prompt=num_prompt, num_output=len(sampled))
 
     def _make_room(self) -> None:
         """Give each growing answer room for its newest token, the oldest first."""
@@ -264,9 +201,8 @@ class Loop:
             self._sampler.begin(row.slot, request.sampling, request.tokens, row.output)
             self._is_queue_changed = True
             if is_new:
-                self._texts[request.id] = _Text(
-                    Detokenizer(self._decode), StopMatcher(request.sampling.stop)
-                )
+                text = Text(row, decode=self._decode, eos_ids=self._eos_ids)
+                self._texts[request.id] = text
                 cached_tokens = self.stats.cached_tokens + row.num_computed
                 self.stats = replace(self.stats, cached_tokens=cached_tokens)
 
@@ -285,7 +221,7 @@ class Loop:
             try:
                 logits, slots = self._runner.run(step)
                 draws = self._sampler.sample(logits[: len(slots)], slots)
-                self._score_prompts(step, logits[len(slots) :])
+                score_prompts(step.prefill, logits[len(slots) :])
                 return step, dict(zip(slots, draws, strict=True))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -310,74 +246,36 @@ class Loop:
 
     def _advance(self, row: Row, draw: Draw | None) -> None:
         """Give a row the token it drew (None: its logits were no numbers)."""
-        sampling = row.request.sampling
         is_bad = not row.output and any(math.isnan(one.logprob) for one in row.prompt_scores)
         if draw is None or is_bad:
             self._finish(row, "error", error="the model computed no finite numbers", scrub=True)
             return
-        if sampling.max_tokens == 0:
+        if row.request.sampling.max_tokens == 0:
             self._finish(row, "length")
             return
-        row.output.append(draw.token)
-        if draw.token in self._eos_ids and not sampling.ignore_eos:
-            self._finish(row, "stop")
-            return
         text = self._texts[row.request.id]
-        if draw.score is not None:
-            text.scores.append(draw.score)
-        delta = text.detokenizer.push(draw.token)
-        is_stopped = False
-        if len(row.output) > sampling.min_tokens:
-            delta, is_stopped = text.stops.push(delta)
-        if is_stopped:
-            self._finish(row, "stop", text=delta, is_flushed=True)
-        elif len(row.output) >= sampling.max_tokens:
-            self._finish(row, "length", text=delta)
-        elif delta:
-            grown = Delta(
-                delta,
-                row.num_prompt,
-                len(row.output),
-                num_cached=row.num_cached or 0,
-                scores=text.take_scores(),
-            )
-            self._outbox.append((row.request.id, grown))
+        if reason := text.draw(draw):
+            self._finish(row, reason)
+        elif delta := text.grown():
+            self._outbox.append((row.request.id, delta))
 
     def _finish(
-        self,
-        row: Row,
-        reason: FinishReason,
-        *,
-        text: str = "",
-        is_flushed: bool = False,
-        error: str | None = None,
-        scrub: bool = False,
+        self, row: Row, reason: FinishReason, *, error: str | None = None, scrub: bool = False
     ) -> None:
         """End a row: the only place that gives out a last delta. Frees its place and its room."""
         if row.state is State.FINISHED:
             raise RuntimeError("a request may end only once")
-        texts = self._texts.pop(row.request.id, None)
-        if texts is not None and not is_flushed:
-            # Text that was held back may yet complete a stop string.
-            rest, is_stopped = texts.stops.push(texts.detokenizer.flush())
-            text += rest if is_stopped else rest + texts.stops.flush()
-            reason = "stop" if is_stopped and reason == "length" else reason
+        text = self._texts.pop(row.request.id, None)  # None: it never ran
+        if text is not None:
+            last = text.last(reason, error)
+        else:
+            last = Delta("", row.num_prompt, len(row.output), reason, error)
         was_running = row.state is State.RUNNING
         self._scheduler.remove(row)
         if was_running:
             self._sampler.end(row.slot)
             self._runner.cache.free(row, scrub=scrub)
         self._is_queue_changed = True
-        last = Delta(
-            text,
-            row.num_prompt,
-            len(row.output),
-            finish=reason,
-            error=error,
-            scores=texts.take_scores() if texts is not None else (),
-            prompt_scores=tuple(row.prompt_scores),
-            num_cached=row.num_cached or 0,
-        )
         self._outbox.append((row.request.id, last))
 
     def _flush(self) -> None:

@@ -1,7 +1,8 @@
 """The chat core over a real Valkey and a scripted model, and people who ask it."""
 
+import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from bot.settings import ChatSettings
 from bot.store.inbox import Inbox
 from bot.store.people import People
 from bot.store.turns import Turns
-from tests.scripted_model import ScriptedModel, scripted_model
+from tests.scripted_model import Piece, ScriptedModel, scripted_model
 
 ANA = Person("slack", "U1", "Ana")
 BO = Person("slack", "U2", "Bo")
@@ -47,6 +48,20 @@ def asked(
         mentions_bot=mentions_bot,
         mentions_others=mentions_others,
     )
+
+
+class Gate:
+    """A scripted model that waits in mid-answer until it is let go."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.server = ScriptedModel(answer=self._answer)
+
+    def _answer(self, messages: list[dict[str, str]]) -> Sequence[Piece]:
+        return ["first ", self.opened.wait, f"to {messages[-1]['content']}"]
+
+    def open(self) -> None:
+        self.opened.set()
 
 
 def text_of(events: list[Event]) -> str:

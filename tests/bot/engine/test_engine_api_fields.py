@@ -14,9 +14,9 @@ from transformers import AutoModelForCausalLM
 
 from bot.engine.answer import Answer
 from bot.engine.body import ChatBody, CompletionBody, parse
-from bot.engine.loop import Stats
 from bot.engine.metrics import Metrics
 from bot.engine.request import Delta
+from bot.engine.stats import Stats
 from bot.engine.weights import load
 from bot.settings import ServeSettings
 from tests.bot.engine.api_client import HI, client_of, collect, http_of

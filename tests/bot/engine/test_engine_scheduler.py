@@ -1,8 +1,11 @@
 """Who waits, who runs, and what a step holds."""
 
 import itertools
+from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.engine.request import Request, Row, State
 from bot.engine.scheduler import Scheduler, Span
@@ -222,3 +225,50 @@ def test_steps_shrink_when_memory_is_short_and_grow_again_after_a_calm_while() -
         scheduler.advance(scheduler.plan())
     assert scheduler.next_waiting() is other
     assert sum(span.count for span in scheduler.plan().prefill) == 32
+
+
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(["come", "come", "start", "preempt", "end", "leave"]),
+        st.sampled_from(["", "ann", "ben"]),
+        st.integers(0, 9),
+    ),
+    max_size=60,
+)
+
+
+@given(moves=MOVES, max_running=st.integers(1, 4), max_person=st.integers(1, 3))
+def test_every_row_is_counted_once_however_often_it_is_preempted(
+    moves: list[tuple[str, str, int]], max_running: int, max_person: int
+) -> None:
+    scheduler = Scheduler(max_running=max_running, max_running_person=max_person, prefill_chunk=16)
+    waiting: list[Row] = []
+    running: list[Row] = []
+    for number, (move, person, which) in enumerate(moves):
+        if move == "come":
+            waiting.append(row(f"r{number}", person=person, deadline=1.0))
+            scheduler.add(waiting[-1])
+        elif move == "start" and (following := scheduler.next_waiting()):
+            scheduler.start(following)
+            waiting.remove(following)
+            running.append(following)
+        elif move == "preempt" and running:
+            back = scheduler.youngest()
+            scheduler.preempt(back)
+            running.remove(back)
+            waiting.append(back)
+        elif move in {"end", "leave"} and (rows := running if move == "end" else waiting):
+            scheduler.remove(rows.pop(which % len(rows)))
+        assert (scheduler.num_running, scheduler.num_waiting) == (len(running), len(waiting))
+        assert set(scheduler.running()) == set(running)
+        assert set(scheduler.positions()) == {one.request.id for one in waiting}
+        assert set(scheduler.overdue(1.0)) == {*running, *waiting}
+        busy = Counter(one.request.person for one in running)
+        assert all(num <= max_person for name, num in busy.items() if name)
+        able = [o for o in waiting if not o.request.person or busy[o.request.person] < max_person]
+        may_start = bool(able) and len(running) < max_running
+        assert (scheduler.next_waiting() is not None) == may_start
+    for one in scheduler.rows():
+        scheduler.remove(one)
+    assert scheduler.is_idle
+    assert scheduler.overdue(1.0) == ()

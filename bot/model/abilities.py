@@ -1,0 +1,109 @@
+"""What a server can do, found out by asking it: its model, whether it counts, what it knows.
+
+Asked once and kept, since it is needed for each question; a server that no longer has the model is
+asked anew.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from pydantic import BaseModel
+
+from bot.errors import ModelError
+from bot.model.chat import Message
+from bot.model.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+BYTES_PER_TOKEN: Final = 3.0
+"""Used where the server cannot count; low for English (about 4), so that prompts stay inside, and
+a token for each sign of Chinese or Japanese."""
+TEMPLATE_TOKENS: Final = 8
+"""Tokens that a chat template adds to a message, about; used with BYTES_PER_TOKEN only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the server serves: the model's name, and its context in tokens where it tells."""
+
+    name: str
+    context: int | None
+
+
+class _Model(BaseModel):
+    id: str
+    max_model_len: int | None = None
+
+
+class _Models(BaseModel):
+    data: list[_Model] | None = None
+
+
+class _Count(BaseModel):
+    count: int
+
+
+class Abilities:
+    """Those of the server behind a connection; `name` is the model to ask for (None: its first)."""
+
+    def __init__(self, connection: Connection, name: str | None) -> None:
+        self._connection = connection
+        self._name = name
+        self._served: Served | None = None
+        self._counts = True
+        self._refused: set[str] = set()
+
+    async def served(self, *, fresh: bool = False) -> Served:
+        """The model asked for, or the server's first. Raises ModelUnavailable, ModelError."""
+        if self._served is None or fresh:
+            url = self._connection.url
+            listed = (await self._connection.call(_Models, "GET", f"{url}/models")).data or []
+            models = {model.id: model for model in listed}
+            if not models:
+                raise ModelError(f"the model server at {url} serves no model")
+            name = self._name or next(iter(models))
+            if name not in models:
+                raise ModelError(
+                    f"the model server at {url} has no model {name!r}; it has "
+                    + ", ".join(sorted(models))
+                )
+            self._served = Served(name, models[name].max_model_len)
+        return self._served
+
+    def forget_served(self) -> None:
+        """Ask before the next question: another model is served by now."""
+        self._served = None
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of a prompt, template included; an estimate where the server cannot count.
+
+        Raises ModelUnavailable, ModelError.
+        """
+        if self._counts:
+            served = await self.served()
+            body = {
+                "model": served.name,
+                "messages": list(messages),
+                "add_generation_prompt": True,
+            }
+            url = f"{self._connection.root}/tokenize"
+            try:
+                return (await self._connection.call(_Count, "POST", url, body)).count
+            except ModelError:
+                self._counts = False  # OpenAI and others have no such endpoint
+        return sum(
+            TEMPLATE_TOKENS + int(len(message["content"].encode()) / BYTES_PER_TOKEN) + 1
+            for message in messages
+        )
+
+    def known(self, fields: Mapping[str, float]) -> dict[str, float]:
+        """Those of the fields that the server has not refused yet."""
+        return {name: value for name, value in fields.items() if name not in self._refused}
+
+    def refuse(self, names: Iterable[str]) -> None:
+        """Leave these fields out from now on."""
+        refused = sorted(names)
+        log.warning("model.fields_refused", fields=refused, url=self._connection.url)
+        self._refused.update(refused)
