@@ -15,7 +15,8 @@ import torch
 
 from bot.engine.attention import Group, Layout, Piece, grouped
 from bot.engine.cache import Cache
-from bot.engine.lora import LoraHooks, watched
+from bot.engine.lora import watched
+from bot.engine.lora_step import LoraHooks
 from bot.engine.request import Request, Row, Sampling
 from bot.engine.scheduler import Span, Step
 from bot.engine.weights import LoadedModel
