@@ -28,7 +28,7 @@ a step of one row on one thread, a fifth on two where another program keeps a co
 product ends with the threads waiting for each other), and nothing from eight rows on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -43,11 +43,15 @@ _SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Names, in the order of their calls, of layers that transformers' classes give the same input."""
 
 
-class _Matrix:
+Change = Callable[[torch.Tensor, Sequence[torch.Tensor]], None]
+"""Given the input of some layers and the output of each, changes the outputs in place."""
+
+
+class Matrix:
     """The packed weights of layers that are called one after the other with the same input.
 
     The first call computes the outputs of all. A layer that is called with another input gets the
-    right output too, only later. For one thread.
+    right output too, only later. For one thread. `changes` are made to whatever it computes.
     """
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
@@ -57,24 +61,31 @@ class _Matrix:
         self._packed: Any = torch.ops.quantized.linear_prepack_fp16(weight, bias)
         self._given: torch.Tensor | None = None
         self._outputs: dict[int, torch.Tensor] = {}
+        self.changes: list[Change] = []
+
+    @property
+    def num_layers(self) -> int:
+        return len(self._sizes)
 
     def output(self, place: int, inputs: torch.Tensor) -> torch.Tensor:
         """The output of the layer at `place`; handed out once, so it may be changed in place."""
         if len(self._sizes) == 1:
-            return self._product(inputs)
+            return self._products(inputs)[0]
         if inputs is not self._given or place not in self._outputs:
             self._given = inputs
-            self._outputs = dict(
-                enumerate(torch.split_with_sizes(self._product(inputs), self._sizes, -1))
-            )
+            self._outputs = dict(enumerate(self._products(inputs)))
         output = self._outputs.pop(place)
         if not self._outputs:
             self._given = None
         return output
 
-    def _product(self, inputs: torch.Tensor) -> torch.Tensor:
+    def _products(self, inputs: torch.Tensor) -> Sequence[torch.Tensor]:
         out: torch.Tensor = torch.ops.quantized.linear_dynamic_fp16.default(inputs, self._packed)
-        return out
+        is_one = len(self._sizes) == 1
+        outputs = (out,) if is_one else torch.split_with_sizes(out, self._sizes, -1)
+        for change in self.changes:
+            change(inputs, outputs)
+        return outputs
 
 
 class PackedLinear(nn.Module):
@@ -84,18 +95,29 @@ class PackedLinear(nn.Module):
     of 512, so that it takes up to 1.8 times the bytes of float16 in small models.
     """
 
-    def __init__(self, linear: nn.Linear, matrix: _Matrix, place: int) -> None:
+    def __init__(self, linear: nn.Linear, matrix: Matrix, place: int) -> None:
         super().__init__()
         self.in_features = linear.in_features
         self.out_features = linear.out_features
-        self._matrix = matrix
-        self._place = place
+        self.matrix = matrix
+        self.place = place
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self._matrix.output(self._place, inputs)
+        return self.matrix.output(self.place, inputs)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+def shared_matrix(layers: Sequence[nn.Module]) -> Matrix | None:
+    """The matrix of exactly these layers in this order, if they are packed in one."""
+    packed = [layer for layer in layers if isinstance(layer, PackedLinear)]
+    if not packed or len(packed) != len(layers):
+        return None
+    matrix = packed[0].matrix
+    is_shared = all(layer.matrix is matrix for layer in packed)
+    is_whole = [layer.place for layer in packed] == list(range(matrix.num_layers))
+    return matrix if is_shared and is_whole else None
 
 
 def can_pack() -> bool:
@@ -114,7 +136,7 @@ def pack(model: nn.Module) -> int:
         layers = {name: x for name, x in parent.named_children() if type(x) is nn.Linear}
         fitting = {n: x for n, x in layers.items() if x not in packed and _fits(x.weight)}
         for group in _groups(fitting):
-            matrix = _Matrix(group)
+            matrix = Matrix(group)
             packed.update({x: PackedLinear(x, matrix, n) for n, x in enumerate(group)})
         for name, layer in layers.items():
             if layer in packed:

@@ -1,15 +1,13 @@
-"""Adapters inside a step: which linears of a model can carry one, and the sums they add.
+"""What an adapter is to the model: the linears that can carry one, and its weights at them.
 
-A step's tokens are one row, and each adapter covers slices of it: on its slices it costs one
-product with its A for each input and one with its B for each linear; tokens of the bare base cost
-nothing. Linears that read the same input (query, key and value; gate and up) have their A's
-stacked. It hooks onto any module that is called with the whole row, so no model's code has to be
-understood, and nothing here knows of names or files.
+Linears that read the same input (query, key and value; gate and up) are a group, whose A's are
+stacked. Nothing here knows of names in files, and no model's code has to be understood: a first
+forward shows the linears.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -40,8 +38,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class GroupWeights:
-    """An adapter at one group: `down` `[in, ranks]` of all its linears side by side, and for each
-    linear that it changes the columns of `down` that are its own, with its `[rank, out]`."""
+    """Adapters at one group: `down` `[adapters, in, ranks]` of all its linears side by side, and
+    for each linear that they change the columns of `down` that are its own, with its
+    `[adapters, rank, out]`."""
 
     down: torch.Tensor
     ups: tuple[tuple[slice, torch.Tensor] | None, ...]
@@ -81,9 +80,9 @@ def stack(group: Group, pairs: dict[str, Pair]) -> GroupWeights | None:
             continue
         rank = pair.down.shape[0]
         downs.append(pair.down.T)
-        ups.append((slice(num, num + rank), pair.up.T.contiguous()))
+        ups.append((slice(num, num + rank), pair.up.T.contiguous()[None]))
         num += rank
-    return GroupWeights(torch.cat(downs, 1).contiguous(), tuple(ups)) if downs else None
+    return GroupWeights(torch.cat(downs, 1).contiguous()[None], tuple(ups)) if downs else None
 
 
 @contextmanager
@@ -129,71 +128,3 @@ def _is_linear(module: torch.nn.Module) -> bool:
     """By what it says of itself: linears with other weight layouts are no `torch.nn.Linear`."""
     sizes = (getattr(module, "in_features", None), getattr(module, "out_features", None))
     return all(isinstance(size, int) for size in sizes)
-
-
-@dataclass(slots=True)
-class _Shared:
-    """A group's input, and its product with each segment's `down`, until the last has added."""
-
-    given: torch.Tensor | None = None
-    lows: list[torch.Tensor | None] = field(default_factory=list)
-
-
-class LoraHooks:
-    """Adds the adapters of a step to the model's linears; one for each model, on one thread."""
-
-    def __init__(self, model: torch.nn.Module, groups: tuple[Group, ...]) -> None:
-        self._segments: list[tuple[Adapter, slice]] = []
-        for number, group in enumerate(groups):
-            shared = _Shared()
-            for place, linear in enumerate(group):
-                add = partial(self._add, number, place, place == len(group) - 1, shared)
-                model.get_submodule(linear.name).register_forward_hook(add)
-
-    @contextmanager
-    def applied(self, counts: Iterable[tuple[Adapter | None, int]]) -> Iterator[None]:
-        """Inside the context, forwards are of a row whose tokens belong to these adapters (None:
-        to none), so many each. Neighbours with the same adapter are computed as one."""
-        end = 0
-        for adapter, count in counts:
-            start, end = end, end + count
-            if adapter is None:
-                continue
-            if self._segments:
-                last, tokens = self._segments[-1]
-                if last is adapter and tokens.stop == start:
-                    self._segments[-1] = (adapter, slice(tokens.start, end))
-                    continue
-            self._segments.append((adapter, slice(start, end)))
-        try:
-            yield
-        finally:
-            self._segments = []  # nothing may keep an adapter alive between two steps
-
-    def _add(
-        self,
-        number: int,
-        place: int,
-        is_last: bool,
-        shared: _Shared,
-        _: torch.nn.Module,
-        args: tuple[torch.Tensor, ...],
-        output: torch.Tensor,
-    ) -> None:
-        if not self._segments:
-            return
-        if shared.given is not args[0]:
-            row = args[0][0]
-            shared.given = args[0]
-            shared.lows = [
-                None if (weights := adapter.groups[number]) is None else row[tokens] @ weights.down
-                for adapter, tokens in self._segments
-            ]
-        rows = output[0]
-        for (adapter, tokens), low in zip(self._segments, shared.lows, strict=True):
-            weights = adapter.groups[number]
-            if weights is None or low is None or (up := weights.ups[place]) is None:
-                continue
-            rows[tokens].addmm_(low[:, up[0]], up[1])
-        if is_last:
-            shared.given, shared.lows = None, []

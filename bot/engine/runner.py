@@ -17,7 +17,8 @@ from bot.engine import kernel
 from bot.engine.attention import Group, Layout, Piece, grouped
 from bot.engine.cache import Cache
 from bot.engine.kernel import Rows
-from bot.engine.lora import LoraHooks, watched
+from bot.engine.lora import watched
+from bot.engine.lora_step import LoraHooks
 from bot.engine.request import Request, Row, Sampling
 from bot.engine.scheduler import Span, Step
 from bot.engine.weights import LoadedModel

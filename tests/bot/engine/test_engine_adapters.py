@@ -4,8 +4,10 @@ import asyncio
 import gc
 import json
 import shutil
+import threading
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from bot.engine import weights
-from bot.engine.adapter_file import AdapterError
+from bot.engine.adapter_file import MAX_RANK, AdapterError
 from bot.engine.adapters import MAX_ADAPTERS, Adapters, UnknownRelease
 from bot.engine.engine import Engine
-from bot.engine.lora import LoraHooks, watched
+from bot.engine.lora import watched
+from bot.engine.lora_step import LoraHooks
 from bot.engine.request import Request
 from bot.engine.runner import fitted
 from bot.settings import ServeSettings
@@ -202,6 +205,64 @@ async def test_running_and_waiting_answers_finish_on_the_weights_they_began_on(
     assert waiting.result()[0] == expected(oracles["stable"], engine, waits, 20)
     newer = merged(tiny, folder / "newer")
     assert after.result()[0] == expected(newer, engine, waits, 20)
+
+
+async def test_answers_grow_and_begin_while_an_adapter_is_being_loaded(
+    make_engine: MakeEngine, folder: Path, oracles: dict[str, Any]
+) -> None:
+    """A load that takes as long as this test wants: its thread is kept busy."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    engine = make_engine(max_running=2)
+    await engine.adapters.load("stable", "stable")
+    is_free = threading.Event()
+    running, other = prompts(30, 12)
+    async with (
+        asyncio.TaskGroup() as group,
+        aclosing(engine.generate(Request("long", running, greedy(5000), "stable"))) as stream,
+    ):
+        await anext(stream)
+        busy = group.create_task(asyncio.to_thread(is_free.wait, 20))
+        loading = group.create_task(engine.adapters.load("canary", "canary"))
+        try:
+            for number in range(3):
+                before = engine.stats.steps
+                await until(lambda before=before: engine.stats.steps > before + 20)  # type: ignore[misc]
+                text, last = await read(engine, Request(f"{number}", other, greedy(12), "stable"))
+                assert text == expected(oracles["stable"], engine, other, 12)
+                assert last.finish == "length"
+            assert not loading.done()
+        finally:
+            is_free.set()
+        await busy
+        await loading
+        text, _ = await read(engine, Request("canary", other, greedy(12), "canary"))
+        assert text == expected(oracles["canary"], engine, other, 12)
+
+
+async def test_steps_go_on_while_large_adapters_are_read_and_let_go(
+    make_engine: MakeEngine, tiny: Path, folder: Path, oracles: dict[str, Any]
+) -> None:
+    """If the model's thread waited for loads, a load would see one step end, or two."""
+    make_tiny_adapter(folder / "large", tiny, 7, rank=MAX_RANK, size=0.01)
+    engine = make_engine(max_running=2)
+    await engine.adapters.load("stable", "stable")
+    (running,) = prompts(30)
+    wanted = expected(oracles["stable"], engine, running, 40)
+    most_steps = 0
+    async with (
+        asyncio.timeout(30),
+        aclosing(engine.generate(Request("long", running, greedy(50_000), "stable"))) as stream,
+    ):
+        await anext(stream)
+        while most_steps <= 4:
+            before = engine.stats.steps
+            large = await engine.adapters.load("large", "large")
+            most_steps = max(most_steps, engine.stats.steps - before)
+            assert large.num_bytes > 2_000_000
+            text, _ = await read(engine, Request("other", running, greedy(40), "stable"))
+            assert text == wanted
+            engine.adapters.unload("large")
+    assert engine.stats.failed_steps == 0
 
 
 async def test_an_adapter_s_memory_is_freed_when_its_last_answer_ends(
