@@ -23,6 +23,7 @@ from bot.engine.request import Delta, FinishReason, Request, Row, Score, State
 from bot.engine.runner import Runner, is_out_of_memory
 from bot.engine.sampler import Draw, Sampler
 from bot.engine.scheduler import Scheduler, Step
+from bot.engine.upload import upload
 
 log = structlog.get_logger(__name__)
 
@@ -141,6 +142,7 @@ class Loop:
         torch.set_num_threads(self._num_threads)
         try:
             with torch.inference_mode():
+                self._runner.prepare()
                 is_well = self._run_steps()
             self._take_commands()
             self._finish_all("shutdown" if is_well else "error")
@@ -237,7 +239,7 @@ class Loop:
             following = request.tokens[positions.start + 1 : positions.stop + 1]
             span.row.prompt_scores += score(
                 logits[: len(positions)],
-                torch.tensor(following, device=logits.device),
+                upload(following, logits.device),
                 request.sampling.prompt_logprobs or 0,
             )
             logits = logits[len(positions) :]
