@@ -65,6 +65,7 @@ class Runner:
         if self._graphs is not None:
             self.cache.refresh()
             self._graphs.record()
+            self.relieve()
 
     def run(self, step: Step) -> tuple[torch.Tensor, list[int]]:
         """Logits `[rows, vocab]` and the slots that the first of them belong to.

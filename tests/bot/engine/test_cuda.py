@@ -199,7 +199,7 @@ def test_a_captured_step_is_the_eager_one(tiny: Path, tmp_path: Path) -> None:
             steps.append(ran(runner, [again[n] for n in rows], ()))
             for row in again:
                 runner.cache.free(row)
-        torch.testing.assert_close(steps[0], steps[1], rtol=0.02, atol=0.05)
+        assert off(*steps) <= 0.05
 
 
 @torch.inference_mode()

@@ -86,7 +86,7 @@ def filled(
 ) -> tuple[Runner, Step]:
     """A runner whose rows have their prompts computed, and the step that decodes them."""
     loaded = with_backend(
-        weights.load(ServeSettings(model=str(tiny)), tmp_path), recording(recorder)
+        weights.load(ServeSettings(model=str(tiny), device="cpu"), tmp_path), recording(recorder)
     )
     made = Runner(replace(loaded, num_blocks=40, context=128), num_slots=6)
     rows = [
@@ -239,7 +239,7 @@ async def test_recorded_steps_go_on_after_a_step_that_failed(make_engine: MakeEn
 
 def test_the_check_at_load_records_nothing(tiny: Path, tmp_path: Path) -> None:
     again = Again()
-    loaded = weights.load(ServeSettings(model=str(tiny)), tmp_path)
+    loaded = weights.load(ServeSettings(model=str(tiny), device="cpu"), tmp_path)
     fitted = runner.fitted(with_backend(loaded, recording(again)))
     assert again.recorded == []
     assert fitted.num_blocks > 0

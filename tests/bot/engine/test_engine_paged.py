@@ -86,7 +86,9 @@ async def test_sliding_windows_are_exact(
     oracle.generation_config.eos_token_id = 400
     round_weights(oracle)
     oracle.save_pretrained(path)
-    loaded = fitted(with_backend(load(ServeSettings(model=str(path)), tmp_path), paged(256)))
+    loaded = fitted(
+        with_backend(load(ServeSettings(model=str(path), device="cpu"), tmp_path), paged(256))
+    )
     engine = Engine(loaded, max_running=3, max_waiting=9, prefill_chunk=16, num_threads=1)
     engine.start()
     try:
