@@ -28,6 +28,8 @@ _ROWS: Final = (
 
 _WINDOWS: Final = (None, 100)
 
+_CONTEXT: Final = 131_072
+
 
 class Kernel(Protocol):
     """`query` `[tokens, heads, dim]` of rows that begin at `cu_seq_q` `[rows + 1]`, over `key` and
@@ -171,34 +173,39 @@ def error(
         query, key, value = _random(rows, heads, kv_heads, dim, dtype, device, seed=number)
         counts = [-(-num_keys // _BLOCK_SIZE) for _, num_keys in rows]
         # Scattered: neighbours in a row are none in memory.
-        order = torch.randperm(sum(counts), generator=torch.Generator().manual_seed(number))
-        lines = iter(order.tolist())
-        widest = max(counts)
-        table = [[next(lines) for _ in range(n)] + [0] * (widest - n) for n in counts]
-        max_q, max_k = (max(row[n] for row in rows) for n in (0, 1))
-        for window in _WINDOWS:
-            window_size, num_splits = how(
-                max_q=max_q, heads=heads, kv_heads=kv_heads, window=window
-            )
-            got, wanted = (
-                one(
-                    query,
-                    key,
-                    value,
-                    _int32([0, *accumulate(num for num, _ in rows)], device),
-                    _int32([0, *accumulate(num for _, num in rows)], device),
-                    max_q,
-                    max_k,
-                    scale=dim**-0.5,
-                    window_size=window_size,
-                    seqused_k=_int32([num for _, num in rows], device),
-                    block_table=_int32(table, device),
-                    num_splits=num_splits,
-                ).float()
-                for one in (kernel, plain)
-            )
-            off = (got - wanted).norm(dim=-1) / wanted.norm(dim=-1)
-            worst = torch.maximum(worst, off.max())
+        generator = torch.Generator().manual_seed(number)
+        order: list[int] = torch.randperm(sum(counts), generator=generator).tolist()
+        max_q, longest = (max(row[n] for row in rows) for n in (0, 1))
+        # A captured step is told of keys up to a whole context, and may split by that.
+        for max_k in (longest, _CONTEXT) if max_q == 1 else (longest,):
+            width = -(-max_k // _BLOCK_SIZE)
+            table, blocks = [], iter(order)
+            for num in counts:
+                line = [next(blocks) for _ in range(num)]
+                table.append(line + [0] * (width - num))
+            for window in _WINDOWS:
+                window_size, num_splits = how(
+                    max_q=max_q, heads=heads, kv_heads=kv_heads, window=window
+                )
+                got, wanted = (
+                    one(
+                        query,
+                        key,
+                        value,
+                        _int32([0, *accumulate(num for num, _ in rows)], device),
+                        _int32([0, *accumulate(num for _, num in rows)], device),
+                        max_q,
+                        max_k,
+                        scale=dim**-0.5,
+                        window_size=window_size,
+                        seqused_k=_int32([num for _, num in rows], device),
+                        block_table=_int32(table, device),
+                        num_splits=num_splits,
+                    ).float()
+                    for one in (kernel, plain)
+                )
+                off = (got - wanted).norm(dim=-1) / wanted.norm(dim=-1)
+                worst = torch.maximum(worst, off.max())
     return float(worst)
 
 
