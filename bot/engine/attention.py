@@ -15,7 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from bot.engine.cache import Cache, LayerCache
-from bot.engine.kernel import Rows
+from bot.engine.ragged import Rows
 
 ATTENTION = "candor_blocks"
 

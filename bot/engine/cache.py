@@ -6,6 +6,9 @@ understood. A row's blocks stand in its line of `tables`. Full blocks are found 
 all tokens up to their end, begun with the release and the salt, so nothing is ever shared across
 either. Promises: memory that was never written reads as zeros (a masked NaN would still poison a
 sum), and a row that was allocated can always be computed.
+
+One slot and one block more than are handed out are there for rows that only pad a step: what
+computes such a row in `spare_slot` writes where nobody reads.
 """
 
 import heapq
@@ -18,6 +21,9 @@ import torch
 
 from bot.engine.blocks import NOBODYS, Blocks
 from bot.engine.request import Request, Row
+
+NUM_UNUSED = 2
+"""Blocks beside those that are handed out: nobody's, and the one of the spare slot."""
 
 _DIGEST_BYTES = 16
 
@@ -44,11 +50,13 @@ class Cache:
     ) -> None:
         self.num_slots, self.num_blocks, self.block_size = num_slots, num_blocks, block_size
         self.device = device or torch.device("cpu")
+        self.spare_slot = num_slots
         self._layers: dict[int, LayerCache] = {}
         self._blocks = Blocks(num_blocks)
         self._free_slots = list(range(num_slots))
         # Written on the CPU, a few numbers a step; copied to the device when it has changed.
-        self._tables = torch.full((num_slots, -(-context // block_size)), NOBODYS)
+        self._tables = torch.full((num_slots + 1, -(-context // block_size)), NOBODYS)
+        self._tables[self.spare_slot, 0] = num_blocks + 1
         self._on_device = self._tables.to(self.device)
         self._is_stale = False
 
@@ -75,7 +83,7 @@ class Cache:
     @property
     def block_bytes(self) -> int:
         """Memory of one block in one layer, in bytes; 0 before the first layer has written."""
-        return self.num_bytes // (self.num_blocks + 1) // max(1, self.num_layers)
+        return self.num_bytes // (self.num_blocks + NUM_UNUSED) // max(1, self.num_layers)
 
     @property
     def num_layers(self) -> int:
@@ -84,11 +92,17 @@ class Cache:
 
     @property
     def tables(self) -> torch.Tensor:
-        """The rows' blocks on the device, `[num_slots, blocks of a context]`; 0 where none is."""
-        if self._is_stale and self._on_device is not self._tables:
-            self._on_device.copy_(self._tables)
-        self._is_stale = False
+        """The rows' blocks on the device, `[num_slots + 1, blocks of a context]`; 0 where none is.
+        Always the same tensor, as of the last `refresh`."""
         return self._on_device
+
+    def refresh(self) -> None:
+        """Bring `tables` up to date, in the order of the device's work."""
+        if self._is_stale and self._on_device is not self._tables:
+            # A pinned copy: from the table itself the device would be waited for, and what is
+            # written there next could overtake the copy.
+            self._on_device.copy_(self._tables.pin_memory(), non_blocking=True)
+        self._is_stale = False
 
     def can_allocate(self, row: Row, *, spare: int = 0) -> bool:
         """Whether a row's tokens fit, with `spare` blocks left for others."""
@@ -146,7 +160,11 @@ class Cache:
         """Forget everything; no row may have room any more."""
         if len(self._free_slots) < self.num_slots:
             raise RuntimeError("rows still have room in the cache")
-        self._layers.clear()
+        if self.device.type == "cpu":
+            self._layers.clear()  # and the system has its memory back
+        for layer in self._layers.values():  # elsewhere graphs know where they are
+            layer.keys.zero_()
+            layer.values.zero_()
         self._blocks = Blocks(self.num_blocks)
 
     def layer(self, index: int, keys: torch.Tensor, values: torch.Tensor) -> LayerCache:
@@ -157,7 +175,7 @@ class Cache:
         return layer
 
     def _empty(self, like: torch.Tensor) -> torch.Tensor:
-        shape = (self.num_blocks + 1, self.block_size, like.shape[1], like.shape[3])
+        shape = (self.num_blocks + NUM_UNUSED, self.block_size, like.shape[1], like.shape[3])
         if like.device.type != "cpu":
             return like.new_zeros(shape)
         # `torch.zeros` writes all of it; zeros of the system's are memory only once written.

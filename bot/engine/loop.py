@@ -24,6 +24,7 @@ from bot.engine.sampler import Draw, Sampler
 from bot.engine.scheduler import Scheduler, Step
 from bot.engine.stats import Stats
 from bot.engine.text import Text
+from bot.engine.threads import Crew, Sample, spins
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +59,9 @@ class Loop:
         on_death: Callable[[str], None],
     ) -> None:
         self._runner, self._scheduler, self._sampler = runner, scheduler, sampler
-        self._decode, self._eos_ids, self._num_threads = decode, eos_ids, num_threads
+        self._decode, self._eos_ids = decode, eos_ids
+        self._crew = Crew(num_threads)
+        self._watches_crew = runner.is_on_cpu and spins()
         self._publish, self._on_death = publish, on_death
         self._commands: deque[Request | str] = deque()
         self._wake = threading.Event()
@@ -99,9 +102,10 @@ class Loop:
     # On the engine's thread from here on.
 
     def _run(self) -> None:
-        torch.set_num_threads(self._num_threads)
+        torch.set_num_threads(self._crew.num)
         try:
             with torch.inference_mode():
+                self._runner.prepare()
                 is_well = self._run_steps()
             self._take_commands()
             self._finish_all("shutdown" if is_well else "error")
@@ -138,7 +142,7 @@ class Loop:
 
     def _try_step(self) -> bool:
         """Run a step; False when it raised."""
-        started = time.monotonic()
+        before = Sample.now(with_idle=self._crew.is_small)
         try:
             self._step()
         except Exception as error:  # the border: any error of the model lands here
@@ -150,8 +154,10 @@ class Loop:
             self._runner.reset()
             return False
         self._num_failed_in_row = 0
-        passed = time.monotonic() - started
-        self.stats = self.stats.timed(passed)
+        passed = Sample.now(with_idle=self._crew.is_small) - before
+        self.stats = self.stats.timed(passed.wall_s, self._crew.num)
+        if self._watches_crew and self._crew.observe(passed) != self.stats.threads:
+            torch.set_num_threads(self._crew.num)
         return True
 
     def _take_commands(self) -> None:

@@ -20,6 +20,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _GAUGES: Final = (
     ("num_requests_running", "Answers that grow.", "running"),
     ("num_requests_waiting", "Requests that wait for a place.", "waiting"),
+    ("threads", "Threads that computed the last step.", "threads"),
 )
 _COUNTERS: Final = (
     ("prompt_tokens", "Prompt tokens computed.", "prompt_tokens"),

@@ -13,21 +13,22 @@ import psutil
 import structlog
 import torch
 
-from bot.engine import kernel
+from bot.engine import ragged
 from bot.engine.attention import Group, Layout, Piece, grouped
-from bot.engine.cache import Cache
-from bot.engine.kernel import Rows
+from bot.engine.backend import Backend
+from bot.engine.cache import NUM_UNUSED, Cache
+from bot.engine.graphs import Graphs
 from bot.engine.lora import watched
 from bot.engine.lora_step import LoraHooks
+from bot.engine.paged import Tables, Tail, tables_of, tables_of_decoded
+from bot.engine.ragged import Rows
 from bot.engine.request import Request, Row, Sampling
 from bot.engine.scheduler import Span, Step
+from bot.engine.upload import upload
 from bot.engine.weights import LoadedModel
 from bot.errors import ModelError
 
 log = structlog.get_logger(__name__)
-
-BLOCK_SIZE: Final = 16
-"""Tokens in a block. 16 and 32 were measured equally fast; smaller ones are found again sooner."""
 
 MIN_CONTEXT: Final = 256
 """Tokens; a chat with room for less is of no use."""
@@ -52,12 +53,27 @@ class Runner:
         self.cache = Cache(
             num_slots=num_slots,
             num_blocks=loaded.num_blocks,
-            block_size=BLOCK_SIZE,
+            block_size=loaded.backend.block_size,
             context=loaded.context,
             device=loaded.device,
         )
+        self._context = loaded.context
+        self._kernel = loaded.backend.kernel
         self._lora = LoraHooks(loaded.model, loaded.linears)
-        self._has_kernel = kernel.can_run(loaded.device, loaded.model.dtype)
+        self._is_ragged = ragged.can_run(loaded.device, next(loaded.model.parameters()).dtype)
+        self._graphs = self._graphs_of(loaded.backend)
+
+    @property
+    def is_on_cpu(self) -> bool:
+        return self._device.type == "cpu"
+
+    def prepare(self) -> None:
+        """Before the first step, on the thread that runs them: record what can be. Takes seconds
+        on a device that records, and nothing on others."""
+        if self._graphs is not None:
+            self.cache.refresh()
+            self._graphs.record()
+            self.relieve()
 
     def run(self, step: Step) -> tuple[torch.Tensor, list[int]]:
         """Logits `[rows, vocab]` and the slots that the first of them belong to.
@@ -66,6 +82,7 @@ class Runner:
         then one for each position that is `scored`, span by span. The packed tokens are in the
         same order; each adapter's are side by side, and shortest answers first.
         """
+        self.cache.refresh()
         decode = sorted(step.decode, key=lambda row: (row.request.release, row.num_computed))
         adapters = [(row.request.adapter, 1) for row in decode]
         adapters += [(span.row.request.adapter, span.count) for span in step.prefill]
@@ -85,30 +102,75 @@ class Runner:
             if span.is_last:
                 wanted.append(len(ids) - 1)
                 slots.append(span.row.slot)
-        packed = self._tensor([ids, positions, token_slots])
-        rows = None
-        if decode and self._has_kernel:
-            longest = max(positions[: len(decode)]) + 1
-            slots_, lengths = packed[2, : len(decode)], packed[1, : len(decode)] + 1
-            rows = Rows(slots_, lengths, self.cache.tables, longest)
-        layout = Layout(
-            cache=self.cache,
-            slots=packed[2],
-            positions=packed[1],
-            rows=rows,
-            groups=() if rows else tuple(_groups(decode, self.cache.block_bytes)),
-            pieces=tuple(pieces),
-        )
+        if self._graphs is not None and not pieces and not any(one for one, _ in adapters):
+            recorded = self._graphs.run(ids, positions, token_slots)
+            if recorded is not None:
+                return recorded, slots
+        packed = upload([ids, positions, token_slots], self._device)
+        layout = self._layout(decode, pieces, packed)
         with self._lora.applied(adapters):
-            output = self._model(
-                input_ids=packed[0][None],
-                position_ids=packed[1][None],
-                logits_to_keep=self._tensor(wanted + scored),
-                use_cache=False,
-                layout=layout,
-            )
-        logits: torch.Tensor = output.logits[0]
+            logits = self._forward(packed, layout, keep=upload(wanted + scored, self._device))
         return logits, slots
+
+    def _layout(
+        self, decode: Sequence[Row], pieces: Sequence[Piece], packed: torch.Tensor
+    ) -> Layout | Tables:
+        """What attention is told of a step, in the words of the backend."""
+        if self._kernel is None:
+            rows = self._rows(decode, packed)
+            return Layout(
+                cache=self.cache,
+                slots=packed[2],
+                positions=packed[1],
+                rows=rows,
+                groups=() if rows else tuple(_groups(decode, self.cache)),
+                pieces=tuple(pieces),
+            )
+        tails = [Tail(row.slot, row.num_computed, row.num_computed + 1) for row in decode]
+        tails += [Tail(piece.slot, piece.start, piece.end) for piece in pieces]
+        return tables_of(self.cache, self._kernel, tails, slots=packed[2], positions=packed[1])
+
+    def _rows(self, decode: Sequence[Row], packed: torch.Tensor) -> Rows | None:
+        """The growing rows, where their attention is compiled."""
+        if not decode or not self._is_ragged:
+            return None
+        longest = max(row.num_computed for row in decode) + 1
+        slots, lengths = packed[2, : len(decode)], packed[1, : len(decode)] + 1
+        return Rows(slots, lengths, self.cache.tables, longest)
+
+    def _forward(
+        self, packed: torch.Tensor, layout: Layout | Tables, *, keep: torch.Tensor | int
+    ) -> torch.Tensor:
+        output = self._model(
+            input_ids=packed[0][None],
+            position_ids=packed[1][None],
+            logits_to_keep=keep,
+            use_cache=False,
+            layout=layout,
+        )
+        logits: torch.Tensor = output.logits[0]
+        return logits
+
+    def _graphs_of(self, backend: Backend) -> Graphs | None:
+        """Decode steps to record: all of them one token a row, on the bare model."""
+        kernel = backend.kernel
+        if backend.recorder is None or kernel is None:
+            return None
+
+        def compute(packed: torch.Tensor) -> torch.Tensor:
+            # A graph keeps the largest number of keys that it was recorded with.
+            tables = tables_of_decoded(
+                self.cache, kernel, slots=packed[2], positions=packed[1], max_k=self._context
+            )
+            return self._forward(packed, tables, keep=0)  # 0 is transformers' word for all
+
+        return Graphs(
+            compute,
+            backend.recorder(self._device),
+            max_rows=self.cache.num_slots,
+            spare_slot=self.cache.spare_slot,
+            device=self._device,
+        )
 
     def reset(self) -> None:
         """Forget all that was computed, after a step that failed half-way; no row has room."""
@@ -120,20 +182,13 @@ class Runner:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _tensor(self, numbers: Sequence[Sequence[int]] | Sequence[int]) -> torch.Tensor:
-        if self._device.type != "cuda":
-            return torch.tensor(numbers, dtype=torch.long)
-        # From pinned memory, so that the copy waits for nothing.
-        pinned = torch.tensor(numbers, dtype=torch.long, pin_memory=True)
-        return pinned.to(self._device, non_blocking=True)
 
-
-def _groups(decode: Sequence[Row], block_bytes: int) -> Iterator[Group]:
+def _groups(decode: Sequence[Row], cache: Cache) -> Iterator[Group]:
     """The groups of all decoded tokens, whose rows are in ascending order within a release."""
     first = 0
     for _, rows in groupby(decode, key=lambda row: row.request.release):
-        num_blocks = [row.num_computed // BLOCK_SIZE + 1 for row in rows]
-        for group in grouped(num_blocks, block_bytes=block_bytes):
+        num_blocks = [row.num_computed // cache.block_size + 1 for row in rows]
+        for group in grouped(num_blocks, block_bytes=cache.block_bytes):
             yield replace(group, first=first + group.first, last=first + group.last)
         first += len(num_blocks)
 
@@ -162,8 +217,8 @@ def fitted(loaded: LoadedModel, *, kv_memory_mb: int | None = None) -> LoadedMod
     except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"the model {loaded.id} cannot run here: {line}") from error
-    num_blocks = _kv_bytes(loaded.device, kv_memory_mb) // block_bytes - 1  # one is nobody's
-    context = min(loaded.context, num_blocks * BLOCK_SIZE)
+    num_blocks = _kv_bytes(loaded.device, kv_memory_mb) // block_bytes - NUM_UNUSED
+    context = min(loaded.context, num_blocks * loaded.backend.block_size)
     if context < min(MIN_CONTEXT, loaded.context):
         raise ModelError(
             f"memory for {max(0, context)} tokens is left, {MIN_CONTEXT} are needed: free some, "
@@ -186,7 +241,7 @@ def _block_bytes(loaded: LoadedModel) -> int:
         logits, _ = runner.run(Step((row,), ()))
     if logits.shape[1] < loaded.vocab_size or runner.cache.num_layers != loaded.num_layers:
         raise NotImplementedError("not all of its layers use the attention they are given")
-    return runner.cache.num_bytes // 2  # the row's block, and nobody's
+    return runner.cache.num_bytes // (1 + NUM_UNUSED)
 
 
 def _kv_bytes(device: torch.device, setting_mb: int | None) -> int:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from bot.engine.logprobs import score
+from bot.engine.logprobs import measure, scores_from
 from bot.engine.request import Sampling, Score
+from bot.engine.upload import upload
 
 _NUM_CANDIDATES = 256
 """Most nuclei fit into this many tokens; selecting them is ten times cheaper than sorting all."""
@@ -33,6 +34,16 @@ class _Answer:
     sampling: Sampling
     generator: torch.Generator
     num_drawn: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A step's draws as they come from the device, one each row, and scores by row."""
+
+    is_bad: list[bool]
+    is_open: list[bool]
+    tokens: list[int]
+    scores: dict[int, Score]
 
 
 class Sampler:
@@ -61,6 +72,10 @@ class Sampler:
             dtype=torch.long,
             device=device,
         )
+        # Numbers that are written where an index tensor says: Python's own would be copied to the
+        # device each time, which waits for it.
+        self._true = torch.ones((), dtype=torch.bool, device=device)
+        self._never = torch.full((), -torch.inf, device=device)
         self._answers: dict[int, _Answer] = {}
 
     def begin(
@@ -76,7 +91,7 @@ class Sampler:
         self._presence[slot] = sampling.presence_penalty
         if sampling.repetition_penalty != 1:
             self._seen[slot] = False
-            self._seen[slot, self._tensor([*prompt, *output])] = True
+            self._seen[slot].index_put_((self._tensor([*prompt, *output]),), self._true)
         if _counts(sampling):
             drawn = self._tensor(output)
             ones = torch.ones_like(drawn, dtype=torch.int32)
@@ -119,17 +134,49 @@ class Sampler:
             rows = self._tensor(limited)
             picked[rows], is_open[rows] = self._draw(logits, index, rows, uniform)
         # The one place of a step where the device is waited for, unless a nucleus is very wide.
-        bad, wide, tokens = torch.stack((is_bad, is_open, picked)).tolist()
-        if any(wide):
-            rows = self._tensor([row for row, is_wide in enumerate(wide) if is_wide])
+        found = self._fetch(is_bad, is_open, picked, raw, answers)
+        if any(found.is_open):
+            rows = self._tensor([row for row, is_wide in enumerate(found.is_open) if is_wide])
             picked[rows], _ = self._draw(logits, index, rows, uniform, num_candidates=None)
-            tokens = picked.tolist()
+            found = self._fetch(is_bad, is_open, picked, raw, answers)
         self._count(index, picked, answers)
-        scores = self._scores(raw, picked, answers)
         return [
-            None if is_none else Draw(token, scores.get(row))
-            for row, (token, is_none) in enumerate(zip(tokens, bad, strict=True))
+            None if is_none else Draw(token, found.scores.get(row))
+            for row, (token, is_none) in enumerate(zip(found.tokens, found.is_bad, strict=True))
         ]
+
+    def _fetch(
+        self,
+        is_bad: torch.Tensor,
+        is_open: torch.Tensor,
+        picked: torch.Tensor,
+        raw: torch.Tensor,
+        answers: Sequence[_Answer],
+    ) -> _Found:
+        """What was drawn, and the scores of the rows that ask for them, in one transfer."""
+        asked = {
+            row: answer.sampling.logprobs
+            for row, answer in enumerate(answers)
+            if answer.sampling.logprobs is not None
+        }
+        # Float64 holds all of it: token ids, counts, and float32.
+        parts = [torch.stack((is_bad, is_open, picked)).double().flatten()]
+        if asked:
+            rows = self._tensor(list(asked))
+            parts.append(measure(raw[rows], picked[rows], max(asked.values())).flatten())
+        numbers: list[float] = torch.cat(parts).tolist()
+        num = len(answers)
+        bad, wide, tokens = (numbers[n * num : (n + 1) * num] for n in range(3))
+        scores = scores_from(numbers[3 * num :], len(asked))
+        return _Found(
+            is_bad=[bool(one) for one in bad],
+            is_open=[bool(one) for one in wide],
+            tokens=[int(one) for one in tokens],
+            scores={
+                row: Score(one.token, one.logprob, one.rank, one.top[:top])
+                for (row, top), one in zip(asked.items(), scores, strict=True)
+            },
+        )
 
     def _penalised(
         self, logits: torch.Tensor, index: torch.Tensor, answers: Sequence[_Answer]
@@ -148,8 +195,7 @@ class Sampler:
                 )
         held = [r for r, a in enumerate(answers) if a.num_drawn < a.sampling.min_tokens]
         if held and len(self._eos):
-            never = logits.new_tensor(float("-inf"))
-            logits = logits.index_put((self._tensor(held)[:, None], self._eos), never)
+            logits = logits.index_put((self._tensor(held)[:, None], self._eos), self._never)
         return logits
 
     def _uniform(self, answers: Sequence[_Answer]) -> torch.Tensor:
@@ -187,35 +233,14 @@ class Sampler:
 
     def _count(self, index: torch.Tensor, ids: torch.Tensor, answers: Sequence[_Answer]) -> None:
         if any(answer.sampling.repetition_penalty != 1 for answer in answers):
-            self._seen[index, ids] = True
+            self._seen.index_put_((index, ids), self._true)
         if any(_counts(answer.sampling) for answer in answers):
             self._counts[index, ids] += 1
         for answer in answers:
             answer.num_drawn += 1
 
-    def _scores(
-        self, raw: torch.Tensor, ids: torch.Tensor, answers: Sequence[_Answer]
-    ) -> dict[int, Score]:
-        """The scores of the rows that ask for them."""
-        asked = {
-            row: answer.sampling.logprobs
-            for row, answer in enumerate(answers)
-            if answer.sampling.logprobs is not None
-        }
-        if not asked:
-            return {}
-        rows = self._tensor(list(asked))
-        found = score(raw[rows], ids[rows], max(asked.values()))
-        return {
-            row: Score(one.token, one.logprob, one.rank, one.top[:num])
-            for (row, num), one in zip(asked.items(), found, strict=True)
-        }
-
     def _tensor(self, numbers: Sequence[int]) -> torch.Tensor:
-        """On CUDA by way of pinned memory: a copy from any other waits for the device."""
-        pins = self._device.type == "cuda"
-        made = torch.tensor(numbers, dtype=torch.long, pin_memory=pins)
-        return made.to(self._device, non_blocking=True)
+        return upload(numbers, self._device)
 
 
 def _counts(sampling: Sampling) -> bool:

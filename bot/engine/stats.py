@@ -12,13 +12,15 @@ class Stats:
     """The loop's state after its newest step; counts are totals since its start.
 
     `prompt_tokens` were computed, `cached_tokens` did not have to be; `step_s` is the mean
-    duration of the newest steps. Blocks are the cache's, of `block_size` tokens each.
+    duration of the newest steps, and `threads` computed the last one. Blocks are the cache's, of
+    `block_size` tokens each.
     """
 
     running: int = 0
     waiting: int = 0
     steps: int = 0
     step_s: float = 0.0
+    threads: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
@@ -39,9 +41,10 @@ class Stats:
             output_tokens=self.output_tokens + num_output,
         )
 
-    def timed(self, step_s: float) -> Self:
-        """After a step that took so long."""
-        return replace(self, step_s=self.step_s + _SMOOTHING * (step_s - self.step_s))
+    def timed(self, step_s: float, threads: int) -> Self:
+        """After a step that took so long, on so many threads."""
+        step_s = self.step_s + _SMOOTHING * (step_s - self.step_s)
+        return replace(self, step_s=step_s, threads=threads)
 
     def failed(self, error: str) -> Self:
         """After a step that raised."""

@@ -45,15 +45,16 @@ def cgroup_cpus(text: str) -> float | None:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Seconds since some moment: of the clock, of this process on all CPUs, and that the CPUs it
-    may use were idle, all together."""
+    may use were idle, all together (0 where nobody asked)."""
 
     wall_s: float
     busy_s: float
     idle_s: float
 
     @classmethod
-    def now(cls) -> "Sample":
-        return cls(time.monotonic(), time.process_time(), _idle_s())
+    def now(cls, *, with_idle: bool) -> "Sample":
+        """The idle time takes a tenth of a millisecond to read, or more with many CPUs."""
+        return cls(time.monotonic(), time.process_time(), _idle_s() if with_idle else 0.0)
 
     def __sub__(self, other: "Sample") -> "Sample":
         return Sample(
@@ -86,6 +87,11 @@ class Crew:
         self._grown_for_s = math.inf
         self._pause_s = _SHORTEST_PAUSE_S
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it may grow, for which it must be told what was idle."""
+        return self.num < self.most
+
     def observe(self, step: Sample) -> int:
         """Count a step that `num` threads computed; returns the next step's `num`."""
         self._seen += step
@@ -93,7 +99,9 @@ class Crew:
         seen = self._seen
         if self.num > 1 and seen.wall_s >= _LOOK_S and seen.busy_s < (self.num - 0.5) * seen.wall_s:
             was_wrong = self._grown_for_s < self._pause_s
-            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S) if was_wrong else _SHORTEST_PAUSE_S
+            self._pause_s = (
+                min(2 * self._pause_s, _LONGEST_PAUSE_S) if was_wrong else _SHORTEST_PAUSE_S
+            )
             self._turn(max(1, int(seen.busy_s / seen.wall_s + 0.25)))
         elif self.num < self.most and seen.wall_s >= self._pause_s:
             num_idle = int(seen.idle_s / seen.wall_s + 0.25)

@@ -17,8 +17,9 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
+from bot.engine import backend as backends
 from bot.engine import default_model, linear, source
-from bot.engine.attention import ATTENTION
+from bot.engine.backend import GATHERED, Backend
 from bot.engine.encoder import AnyIdEncoder, Encoder
 from bot.engine.lora import Group
 from bot.errors import ModelError
@@ -49,7 +50,7 @@ class Defaults:
 class LoadedModel:
     """A model ready to run: `context` is the most tokens a request may hold, prompt and answer;
     `linears` are those that adapters can change, once a first run has shown them, and `num_blocks`
-    the room of its cache, 0 before memory was looked at."""
+    the room of its cache, 0 before memory was looked at; `backend` computes its attention."""
 
     id: str
     model: torch.nn.Module
@@ -62,6 +63,7 @@ class LoadedModel:
     defaults: Defaults
     linears: tuple[Group, ...] = ()
     num_blocks: int = 0
+    backend: Backend = GATHERED
 
 
 def load(
@@ -106,7 +108,8 @@ def show_progress() -> default_model.Progress:
 
 def _load(settings: ServeSettings, found: source.Source, device: torch.device) -> LoadedModel:
     dtype = source.choose_dtype(settings.dtype, device)
-    model = found.load(dtype=dtype, device=device, attention=ATTENTION)
+    backend = backends.choose(found.config().get_text_config(), dtype=dtype, device=device)
+    model = found.load(dtype=dtype, device=device, attention=backend.attention)
     _pack(model, settings.cpu_weights, device)
     config = model.config.get_text_config()
     foreign = set(getattr(config, "layer_types", None) or ()) - _LAYER_TYPES
@@ -127,6 +130,7 @@ def _load(settings: ServeSettings, found: source.Source, device: torch.device) -
         num_layers=config.num_hidden_layers,
         eos_ids=_eos_ids(model.generation_config, config, tokenizer),
         defaults=_defaults(model.generation_config),
+        backend=backend,
     )
 
 

@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 
 from bot.engine import runner, weights
+from bot.engine.backend import Backend
 from bot.engine.engine import Engine
 from bot.engine.serve import serve
 from bot.settings import ServeSettings
-from tests.bot.engine.support import CONTEXT, MakeEngine, Serving, with_blocks
+from tests.bot.engine.support import CONTEXT, MakeEngine, Serving, with_backend, with_blocks
 from tests.tiny_model import make_tiny_model
 
 
@@ -35,8 +36,12 @@ async def make_engine(tiny: Path, tmp_path: Path) -> AsyncIterator[MakeEngine]:
         prefill_chunk: int = 16,
         num_blocks: int | None = None,
         prepare: Callable[[torch.nn.Module], object] | None = None,
+        backend: Backend | None = None,
+        device: Literal["cpu", "cuda"] = "cpu",
     ) -> Engine:
-        loaded = weights.load(ServeSettings(model=str(tiny)), tmp_path)
+        loaded = weights.load(ServeSettings(model=str(tiny), device=device), tmp_path)
+        if backend is not None:
+            loaded = with_backend(loaded, backend)
         loaded = with_blocks(loaded, num_blocks) if num_blocks else runner.fitted(loaded)
         if prepare is not None:
             prepare(loaded.model)
@@ -63,7 +68,13 @@ async def make_engine(tiny: Path, tmp_path: Path) -> AsyncIterator[MakeEngine]:
 def serving(tiny: Path, tmp_path: Path) -> Serving:
     @asynccontextmanager
     async def run(*, drain_s: float = 0.2, **changes: Any) -> AsyncIterator[str]:
-        given: dict[str, Any] = {"model": str(tiny), "port": 0, "threads": 1, **changes}
+        given: dict[str, Any] = {
+            "model": str(tiny),
+            "port": 0,
+            "threads": 1,
+            "device": "cpu",
+            **changes,
+        }
         settings = ServeSettings(**given)
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(

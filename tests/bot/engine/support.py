@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
+from bot.engine.backend import Backend
 from bot.engine.engine import Engine
 from bot.engine.request import Delta, Request, Sampling
-from bot.engine.runner import BLOCK_SIZE
 from bot.engine.weights import LoadedModel
 
 CONTEXT = 60_000
@@ -30,6 +30,8 @@ class MakeEngine(Protocol):
         prefill_chunk: int = 16,
         num_blocks: int | None = None,
         prepare: Callable[[torch.nn.Module], object] | None = None,
+        backend: Backend | None = None,
+        device: Literal["cpu", "cuda"] = "cpu",
     ) -> Engine: ...
 
 
@@ -43,8 +45,15 @@ class Serving(Protocol):
 
 def with_blocks(loaded: LoadedModel, num_blocks: int) -> LoadedModel:
     """The model with a cache of so many blocks, as if there were no more memory."""
-    context = min(loaded.context, num_blocks * BLOCK_SIZE)
+    context = min(loaded.context, num_blocks * loaded.backend.block_size)
     return replace(loaded, num_blocks=num_blocks, context=context)
+
+
+def with_backend(loaded: LoadedModel, backend: Backend) -> LoadedModel:
+    """The model with its attention computed by that backend."""
+    model: Any = loaded.model
+    model.set_attn_implementation(backend.attention)
+    return replace(loaded, backend=backend)
 
 
 async def until(condition: Callable[[], bool], *, timeout_s: float = 10) -> None:

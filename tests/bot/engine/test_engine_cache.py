@@ -171,7 +171,7 @@ def test_scrubbing_leaves_no_trace_and_touches_no_other_row() -> None:
 
 def test_memory_that_was_never_written_reads_as_zeros() -> None:
     layer = cache_of().layer(0, SHAPE, SHAPE)
-    assert layer.keys.shape == (9, SIZE, 2, 8)
+    assert layer.keys.shape == (10, SIZE, 2, 8)  # nobody's and the spare slot's beside the eight
     assert layer.keys.eq(0).all()
     assert layer.values.eq(0).all()
 

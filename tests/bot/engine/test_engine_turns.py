@@ -7,12 +7,12 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
-from bot.engine.runner import BLOCK_SIZE
+from bot.engine.backend import GATHERED
 from tests.bot.engine.support import Serving
 
 
 def whole_blocks(num_tokens: int) -> int:
-    return num_tokens // BLOCK_SIZE * BLOCK_SIZE
+    return num_tokens // GATHERED.block_size * GATHERED.block_size
 
 
 def num_cached(answer: ChatCompletion) -> int:

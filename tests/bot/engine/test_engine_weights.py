@@ -9,7 +9,6 @@ import torch
 from transformers import MambaConfig, MambaForCausalLM
 
 from bot.engine import runner, weights
-from bot.engine.threads import cgroup_cpus, threads_for
 from bot.engine.weights import Defaults
 from bot.errors import ModelError
 from bot.settings import ServeSettings
@@ -91,11 +90,3 @@ def test_layers_of_an_unknown_kind_are_refused_by_name(tmp_path: Path) -> None:
 def test_cuda_without_a_device_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"serve\.device"):
         loaded(make_tiny_model(tmp_path / "model"), device="cuda")
-
-
-def test_threads_leave_a_cpu_for_the_event_loop_and_keep_to_the_quota() -> None:
-    assert [threads_for(n, None) for n in (1, 2, 3, 16)] == [1, 2, 2, 15]
-    assert threads_for(16, 4.0) == 3
-    assert threads_for(16, 0.5) == 1
-    assert cgroup_cpus("max 100000\n") is None
-    assert cgroup_cpus("250000 100000\n") == 2.5

@@ -210,7 +210,7 @@ def _compiled(shape: Shape) -> Any:
     try:
         return _compile(shape, keeps=True)
     except RuntimeError as error:
-        log.info("kernel.not_kept", error=str(error))
+        log.info("ragged.not_kept", error=str(error))
         return _compile(shape, keeps=False)
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
-from bot.engine import kernel
-from bot.engine.kernel import Rows
+from bot.engine import ragged
+from bot.engine.ragged import Rows
 
 _TOLERANCE = 2e-6
 """Sums of float32 in another order; values are of the size of 1."""
@@ -142,15 +142,15 @@ def test_large_scores_do_not_overflow() -> None:
 def test_without_libgomp_one_thread_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     case = make_case([33, 5])
     with_it = case.run()
-    alone = kernel.library(None)
-    monkeypatch.setattr(kernel, "library", lambda _=None: alone)
+    alone = ragged.library(None)
+    monkeypatch.setattr(ragged, "library", lambda _=None: alone)
     assert torch.equal(case.run(), with_it)
 
 
 def test_it_runs_for_float32_on_the_cpu_alone() -> None:
-    assert kernel.can_run(torch.device("cpu"), torch.float32)
-    assert not kernel.can_run(torch.device("cpu"), torch.bfloat16)
-    assert not kernel.can_run(torch.device("cuda"), torch.float32)
+    assert ragged.can_run(torch.device("cpu"), torch.float32)
+    assert not ragged.can_run(torch.device("cpu"), torch.bfloat16)
+    assert not ragged.can_run(torch.device("cuda"), torch.float32)
 
 
 def test_tensors_with_gaps_are_refused() -> None:
