@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from adapters.sandbox.bodies import Body, json_answer, one_of, validated
 from adapters.sandbox.errors import ControlError
-from adapters.sandbox.faults import Fault, Faults
+from adapters.sandbox.faults import MAX_FIRED, Fault, Faults
 from adapters.sandbox.platform import CHANNELS, DM, Platform
 
 
@@ -47,6 +47,13 @@ class ArmFault(Body):
         return Fault(**{**self.model_dump(), "times": 1 if is_once else self.times})
 
 
+class LedgerQuery(Body):
+    """Query of `GET /control/{platform}/faults`: how many of what has fired to list."""
+
+    # Lax, since all values of a query are text.
+    newest: Annotated[int, Field(ge=0, le=MAX_FIRED, strict=False)] = MAX_FIRED
+
+
 class FaultRoutes:
     """The handlers; `platform_of` finds the platform in a request's path."""
 
@@ -57,6 +64,7 @@ class FaultRoutes:
         """All routes of this group."""
         return [
             web.get("/{platform}/faults", self._list, allow_head=False),
+            web.get("/{platform}/faults/kinds", self._kinds, allow_head=False),
             web.post("/{platform}/faults", self._arm),
             web.delete("/{platform}/faults", self._clear),
             web.delete("/{platform}/faults/{id}", self._disarm),
@@ -64,17 +72,21 @@ class FaultRoutes:
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         faults = self._platform_of(request).faults
+        query = validated(LedgerQuery, dict(request.query))
+        newest = tuple(faults.fired)[-query.newest :] if query.newest else ()
         return json_answer(
             {
-                "kinds": _kinds(faults),
                 "armed": [
                     {**asdict(one.fault), "id": one.id, "num_fired": one.num_fired}
                     for one in faults.armed
                 ],
-                "fired": [asdict(one) for one in faults.fired],
+                "fired": [asdict(one) for one in newest],
                 "num_fired": faults.num_fired,
             }
         )
+
+    async def _kinds(self, request: web.Request) -> web.StreamResponse:
+        return json_answer(_kinds(self._platform_of(request).faults))
 
     async def _arm(self, request: web.Request) -> web.StreamResponse:
         faults = self._platform_of(request).faults
