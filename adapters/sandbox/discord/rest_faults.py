@@ -51,5 +51,5 @@ class RestFaults:
 
     def _passing(self, route: str, request: web.Request) -> Passing:
         channel = request.match_info.get("channel_id", "")
-        known = int(channel) if channel.isascii() and channel.isdecimal() else None
-        return Passing(route, self._name_of(known))
+        is_id = channel.isascii() and channel.isdecimal() and len(channel) <= 20
+        return Passing(route, self._name_of(int(channel) if is_id else None))

@@ -210,13 +210,9 @@ class DiscordWorld:
 
     def audit(self) -> Sequence[AuditView]:
         """Every message that exists, oldest first in each channel and thread."""
-        found = [
-            message
-            for place in self._state.channels.values()
-            for message in self._state.history(place.id)
-            if message.type in SPOKEN
-        ]
-        return [audited(self._state, message) for message in found]
+        places = self._state.channels.values()
+        found = [one for place in places for one in self._state.history(place.id)]
+        return [audited(self._state, one) for one in found if one.type in SPOKEN]
 
     def pinged(self, *, channel: str, message: str, user: str) -> frozenset[int]:
         """The ids of those whom the message notified when it was sent."""

@@ -138,7 +138,7 @@ export class FaultPanel {
 }
 
 function armedWords({ platform, kind, variant, on, channel, times, num_fired, probability }) {
-  const often = times === null ? "without end" : `${times - num_fired} times`;
+  const often = times === null ? "without end" : `${times - num_fired} more`;
   const chance = probability < 1 ? `chance ${probability}` : "";
   return said([platform, kind, variant, on && `on ${on}`, channel && `#${channel}`, often, chance]);
 }

@@ -144,8 +144,10 @@ class Deliveries:
     async def _hold(self, order: int, patience_s: float) -> None:
         """Wait until an event that was submitted later has been sent."""
         self._held[order] = asyncio.get_running_loop().create_future()
-        await asyncio.wait({self._held[order]}, timeout=patience_s)
-        del self._held[order]
+        try:
+            await asyncio.wait({self._held[order]}, timeout=patience_s)
+        finally:
+            del self._held[order]
 
     def _release(self, *, before: int) -> None:
         for order, future in self._held.items():

@@ -27,7 +27,6 @@ DisconnectReason = Literal["warning", "refresh_requested", "link_disabled"]
 
 _MAX_TICKETS = 100
 _MAX_FRAME_BYTES = 1024 * 1024
-_HEARTBEAT_S = 30.0
 # Closing waits this long for the other side to say goodbye.
 _CLOSE_TIMEOUT_S = 2.0
 _HOST = "applink-sandbox"
@@ -114,7 +113,9 @@ class SocketMode:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if not self._redeem(request.query.get("ticket", "")):
             raise web.HTTPForbidden(text="the ticket is not valid")
-        ws = web.WebSocketResponse(timeout=_CLOSE_TIMEOUT_S, max_msg_size=_MAX_FRAME_BYTES)
+        ws = web.WebSocketResponse(
+            autoping=False, timeout=_CLOSE_TIMEOUT_S, max_msg_size=_MAX_FRAME_BYTES
+        )
         await ws.prepare(request)
         if len(self._connections) >= self._knobs.max_connections:
             await ws.send_json(_disconnect("too_many_websockets"))
@@ -126,6 +127,8 @@ class SocketMode:
             await ws.send_json(self._hello())
             self._connections_changed()
             await connection.silence.reading(self._read(connection))
+        except ConnectionError:
+            _log.debug("slack sandbox: a socket broke while it was answered")
         finally:
             self._connections.remove(connection)
             self._connections_changed()
@@ -134,12 +137,12 @@ class SocketMode:
     async def _read(self, connection: Connection) -> None:
         """Read until the client is gone; one of which nothing is heard is asked, then given up.
 
-        The library's own heartbeat would go on in silence.
+        The library's own heartbeat would go on in silence. Raises ConnectionError.
         """
         asked = False
         while True:
             try:
-                message = await connection.ws.receive(timeout=_HEARTBEAT_S)
+                message = await connection.ws.receive(timeout=self._knobs.heartbeat)
             except TimeoutError:
                 if asked:
                     return
@@ -147,10 +150,15 @@ class SocketMode:
                 await connection.ws.ping()
                 continue
             asked = False
-            if message.type is WSMsgType.TEXT:
-                self._acknowledge(message.data)
-            elif message.type is not WSMsgType.BINARY:
-                return
+            match message.type:
+                case WSMsgType.TEXT:
+                    self._acknowledge(message.data)
+                case WSMsgType.PING:
+                    await connection.ws.pong(message.data)
+                case WSMsgType.PONG | WSMsgType.BINARY:
+                    continue
+                case _:
+                    return
 
     def _hello(self) -> Json:
         return {

@@ -217,6 +217,15 @@ async def test_a_silent_connection_stays_open_and_answers_nothing() -> None:
         await until(lambda: not bench.world.connected())
 
 
+async def test_discord_py_leaves_a_silent_gateway_and_resumes() -> None:
+    quick = GatewaySettings(heartbeat_s=0.2)
+    async with served(gateway=quick) as bench, bench.bot(Bot(heartbeat_timeout=0.6)) as bot:
+        arm(bench, "silence_socket")
+        asked = await say(bench, "unheard at first")
+        await until(lambda: bot.message(asked))
+        assert (bot.resumed, bot.readied) == (1, 1)
+
+
 async def test_a_client_that_asks_for_pongs_notices_the_silence() -> None:
     async with (
         served() as bench,

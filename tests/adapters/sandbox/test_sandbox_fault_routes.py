@@ -12,6 +12,7 @@ import pytest
 from adapters.sandbox.discord import CHANNEL_IDS, DiscordWorld
 from adapters.sandbox.discord.faults import KINDS as DISCORD_KINDS
 from adapters.sandbox.faults import Passing
+from adapters.sandbox.platform import Platform
 from adapters.sandbox.server import Sandbox
 from adapters.sandbox.slack import SlackWorld
 from adapters.sandbox.slack.faults import KINDS as SLACK_KINDS
@@ -23,7 +24,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "sandbox.md"
 @asynccontextmanager
 async def both_worlds() -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a sandbox with the real loopback Slack and Discord."""
-    platforms = [
+    platforms: list[Platform] = [
         SlackWorld(bot_token="xoxb-1", app_token="xapp-1", signing_secret="secret"),
         DiscordWorld(token="token"),
     ]

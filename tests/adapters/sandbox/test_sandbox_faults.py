@@ -121,7 +121,7 @@ def test_an_act_without_a_target_happens_at_once() -> None:
     assert (struck.site, struck.name, struck.channel, struck.at) == ("now", None, "random", 7.0)
     for change in ({"times": 2}, {"times": None}, {"skip": 1}, {"probability": 0.5}):
         with pytest.raises(ControlError, match="act happens at once"):
-            world.faults.arm(Fault(kind="act", **change))  # type: ignore[arg-type]
+            world.faults.arm(Fault(kind="act", **change))
 
 
 def test_an_act_with_a_target_happens_when_that_passes() -> None:

@@ -239,7 +239,7 @@ async def test_faults_are_armed_listed_and_taken_back_with_the_keyboard_alone() 
         await page.keyboard.press("Enter")
 
         armed = panel.locator(".armed li")
-        await expect(armed).to_contain_text("discord · refuse · harshly · on update · 3 times")
+        await expect(armed).to_contain_text("discord · refuse · harshly · on update · 3 more")
         (one,) = world.discord.faults.armed
         wanted = Fault(kind="refuse", variant="harshly", on="update", times=3)
         assert one.fault == wanted
@@ -247,7 +247,7 @@ async def test_faults_are_armed_listed_and_taken_back_with_the_keyboard_alone() 
         await expect(panel.locator(".fired li")).to_contain_text(
             "discord · refuse · harshly · on update · #general"
         )
-        await expect(armed).to_contain_text("2 times")
+        await expect(armed).to_contain_text("2 more")
         await expect(panel.locator(".count")).to_have_text("1 armed, 1 fired")
 
         await armed.get_by_role("button", name="Take back").focus()
