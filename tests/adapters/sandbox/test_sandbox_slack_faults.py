@@ -116,11 +116,28 @@ async def test_a_redelivery_over_http_has_slacks_headers() -> None:
 @over_both
 async def test_an_event_is_held_until_the_next_has_gone(transport: str) -> None:
     async with slack() as served, bot_over(transport, served) as bot:
-        arm(served, "reorder")
+        arm(served, "reorder", seconds=60)
         for text in ("first", "second"):
             await say(served, text)
         await until(lambda: len(bot.bodies) == 2)
         assert heard(bot) == ["second", "first"]
+
+
+async def test_an_event_that_was_under_way_before_releases_no_held_one() -> None:
+    async with slack(ack_timeout=10) as served, bare_socket(served) as ws:
+        await say(served, "before")
+        before = await ws.receive_json()
+        arm(served, "reorder", seconds=60)
+        await say(served, "held")
+        await ws.send_json({"envelope_id": before["envelope_id"]})
+        await until(lambda: served.world.pending_events == 1)
+        await say(served, "next")
+        texts = []
+        for _ in range(2):
+            frame = await ws.receive_json(timeout=5)
+            texts.append(frame["payload"]["event"]["text"])
+            await ws.send_json({"envelope_id": frame["envelope_id"]})
+        assert texts == ["next", "held"]
 
 
 async def test_a_held_event_goes_alone_when_nothing_follows() -> None:
