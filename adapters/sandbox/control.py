@@ -11,16 +11,32 @@ acts takes `application/json` only, which a foreign page cannot send without ask
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, StringConstraints
 
+from adapters.sandbox.bodies import (
+    Body,
+    error_answer,
+    json_answer,
+    not_blank,
+    one_of,
+    shown,
+    validated,
+)
 from adapters.sandbox.changes import Changes, TooManyListeners
-from adapters.sandbox.platform import BOT_HANDLE, CHANNELS, PEOPLE, ControlError, Platform
+from adapters.sandbox.fault_routes import FaultRoutes
+from adapters.sandbox.platform import (
+    BOT_HANDLE,
+    CHANNELS,
+    DM,
+    PEOPLE,
+    AuditView,
+    ControlError,
+    Platform,
+)
 
-DM = "dm"
 HEARTBEAT_S = 15.0
 """A comment this often keeps proxies from cutting a quiet stream, and finds readers that left."""
 
@@ -36,45 +52,22 @@ MAX_TEXT_CHARS = 40_000
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def _one_of(allowed: tuple[str, ...]) -> AfterValidator:
-    def check(value: str) -> str:
-        if value not in allowed:
-            raise PydanticCustomError(
-                "unknown_name",
-                "{value} is unknown; allowed: {allowed}",
-                {"value": _shown(value), "allowed": ", ".join(allowed)},
-            )
-        return value
-
-    return AfterValidator(check)
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise PydanticCustomError("blank", "must hold more than white space")
-    return value
-
-
-_Channel = Annotated[str, _one_of((*CHANNELS, DM))]
-_Person = Annotated[str, _one_of(PEOPLE)]
+_Channel = Annotated[str, one_of((*CHANNELS, DM))]
+_Person = Annotated[str, one_of(PEOPLE)]
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class PostMessage(_Body):
+class PostMessage(Body):
     """Body of `POST /control/{platform}/messages`."""
 
     channel: _Channel
     user: _Person
-    text: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(_not_blank)]
+    text: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(not_blank)]
     thread: _Id | None = None
     reply_to: _Id | None = None
 
 
-class PostReaction(_Body):
+class PostReaction(Body):
     """Body of `POST /control/{platform}/reactions`."""
 
     channel: _Channel
@@ -84,14 +77,11 @@ class PostReaction(_Body):
     present: bool = True
 
 
-class MessagesQuery(_Body):
+class MessagesQuery(Body):
     """Query of `GET /control/{platform}/messages`."""
 
     channel: _Channel
     user: _Person = PEOPLE[0]
-
-
-_Model = TypeVar("_Model", bound=_Body)
 
 
 class Control:
@@ -118,6 +108,8 @@ class Control:
         app.router.add_get("/{platform}/messages", self._read_messages)
         app.router.add_post("/{platform}/messages", self._post_message)
         app.router.add_post("/{platform}/reactions", self._post_reaction)
+        app.router.add_get("/{platform}/audit", self._audit)
+        app.add_routes(FaultRoutes(self._platform).routes())
         return app
 
     @web.middleware
@@ -128,15 +120,15 @@ class Control:
         try:
             return await handler(request)
         except ControlError as error:
-            return _error(400, str(error))
+            return error_answer(400, str(error))
         except web.HTTPException as error:
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
             line = f"{request.method} {request.path}: {error.reason}"
-            return _error(error.status, line, headers=headers)
+            return error_answer(error.status, line, headers=headers)
 
     async def _post_message(self, request: web.Request) -> web.StreamResponse:
         platform = self._platform(request)
-        body = _validated(PostMessage, await request.read())
+        body = validated(PostMessage, await request.read())
         message = await platform.post(
             channel=body.channel,
             user=body.user,
@@ -144,11 +136,11 @@ class Control:
             thread=body.thread,
             reply_to=body.reply_to,
         )
-        return _json({"id": message})
+        return json_answer({"id": message})
 
     async def _post_reaction(self, request: web.Request) -> web.StreamResponse:
         platform = self._platform(request)
-        body = _validated(PostReaction, await request.read())
+        body = validated(PostReaction, await request.read())
         await platform.react(
             channel=body.channel,
             message=body.message,
@@ -156,18 +148,21 @@ class Control:
             emoji=body.emoji,
             present=body.present,
         )
-        return _json({})
+        return json_answer({})
 
     async def _read_messages(self, request: web.Request) -> web.StreamResponse:
         platform = self._platform(request)
         if len(request.query) != len(set(request.query)):
             raise ControlError("query: each key may stand there once")
-        query = _validated(MessagesQuery, dict(request.query))
+        query = validated(MessagesQuery, dict(request.query))
         views = platform.messages(channel=query.channel, user=query.user)
-        return _json([asdict(view) for view in views])
+        return json_answer([asdict(view) for view in views])
+
+    async def _audit(self, request: web.Request) -> web.StreamResponse:
+        return json_answer([_audited(one) for one in self._platform(request).audit()])
 
     async def _state(self, _request: web.Request) -> web.StreamResponse:
-        return _json(
+        return json_answer(
             {
                 "bot": BOT_HANDLE,
                 "people": PEOPLE,
@@ -203,7 +198,7 @@ class Control:
                     await listener.pause(MIN_INTERVAL_S)
                 return response
         except TooManyListeners:
-            return _error(503, "too many pages are open; close some")
+            return error_answer(503, "too many pages are open; close some")
         except (ConnectionResetError, TimeoutError):
             # The reader left, or takes nothing. Nobody is there to be told.
             if request.transport is not None:
@@ -217,13 +212,23 @@ class Control:
         except KeyError:
             known = ", ".join(self._platforms)
             raise web.HTTPNotFound(
-                reason=f"platform {_shown(name)} is unknown; allowed: {known}"
+                reason=f"platform {shown(name)} is unknown; allowed: {known}"
             ) from None
 
 
 async def _write(response: web.StreamResponse, text: str) -> None:
     async with asyncio.timeout(WRITE_TIMEOUT_S):
         await response.write(text.encode())
+
+
+def _audited(one: AuditView) -> dict[str, Any]:
+    """A message for an auditor; its reactions by person, since a vote is a person's."""
+    body = {key: value for key, value in asdict(one).items() if key != "view"}
+    by_person: dict[str, list[str]] = {}
+    for reaction in one.view.reactions:
+        for person in reaction.users:
+            by_person.setdefault(person, []).append(reaction.emoji)
+    return {**asdict(one.view), **body, "reactions": by_person}
 
 
 def _activity(platform: Platform) -> list[dict[str, str | None]]:
@@ -245,46 +250,11 @@ def _refusal(request: web.Request, *, ours: str) -> web.Response | None:
     names = (ours, f"localhost:{ours.rpartition(':')[2]}")
     host = request.headers.get("Host", "")
     if host.lower() not in names:
-        return _error(403, f"Host: {_shown(host)} is refused; allowed: {', '.join(names)}")
+        return error_answer(403, f"Host: {shown(host)} is refused; allowed: {', '.join(names)}")
     origin = request.headers.get("Origin")
     if origin is not None and origin.lower() not in [f"http://{name}" for name in names]:
-        return _error(403, f"Origin: {_shown(origin)} is refused; allowed: http://{names[0]}")
+        return error_answer(403, f"Origin: {shown(origin)} is refused; allowed: http://{names[0]}")
     if request.method == "POST" and request.content_type != "application/json":
-        sent = _shown(request.headers.get("Content-Type", ""))
-        return _error(415, f"Content-Type: {sent} is refused; allowed: application/json")
+        sent = shown(request.headers.get("Content-Type", ""))
+        return error_answer(415, f"Content-Type: {sent} is refused; allowed: application/json")
     return None
-
-
-def _validated(model: type[_Model], data: bytes | dict[str, str]) -> _Model:
-    """`data` as a `model`; raises ControlError with one line that names the first thing wrong."""
-    try:
-        if isinstance(data, bytes):
-            return model.model_validate_json(data)
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    match first["type"]:
-        case "extra_forbidden":
-            line = f"{_shown(where)}: unknown key; allowed: {', '.join(model.model_fields)}"
-        case "missing":
-            line = f"{where}: missing"
-        case _:
-            line = f"{where or 'body'}: {first['msg']}"
-    raise ControlError(line)
-
-
-def _shown(value: str) -> str:
-    """A caller's value in an error line: quoted, on one line, not long."""
-    return repr(value if len(value) <= 60 else f"{value[:60]}…")
-
-
-def _json(
-    data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    fixed = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return web.json_response(data, status=status, headers=fixed | dict(headers or {}))
-
-
-def _error(status: int, line: str, *, headers: Mapping[str, str] | None = None) -> web.Response:
-    return _json({"error": line}, status=status, headers=headers)

@@ -4,24 +4,26 @@
 them, and their wire protocols know nothing of the control API.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from aiohttp import web
+
+from adapters.sandbox.errors import ControlError as ControlError
+from adapters.sandbox.faults import Faults
 
 PEOPLE: tuple[str, ...] = ("alice", "bob", "carol", "dave")
 """The people who sit at the sandbox, by their handle; the same on both platforms."""
 
 CHANNELS: tuple[str, ...] = ("general", "random")
-"""Public channels, by name; the channel name `dm` stands for a person's direct message."""
+"""Public channels, by name."""
+
+DM = "dm"
+"""The channel name that stands for a person's direct message with the bot."""
 
 BOT_HANDLE = "candor"
 """`@candor` in a text becomes the platform's own mention of the bot."""
-
-
-class ControlError(ValueError):
-    """A control request that cannot be done; its text is one line for the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,31 @@ class MessageView:
     reactions: tuple[ReactionView, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    """One message with all that an auditor asks for.
+
+    `channel` is a name of `CHANNELS` or `dm`, `person` whose direct message it stands in, None
+    elsewhere. `nonce` is what the bot sent with it (Discord), `metadata` likewise (Slack), and
+    `streaming` tells whether it still waits for more (Slack).
+    """
+
+    view: MessageView
+    channel: str
+    person: str | None
+    nonce: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    streaming: bool = False
+
+
 class Platform(Protocol):
-    """A loopback platform: its state, its wire protocol, and what a person can do in it."""
+    """A loopback platform: its state, its wire protocol, and what a person can do in it.
+
+    `faults` is what is armed to go wrong in it.
+    """
 
     name: Literal["discord", "slack"]
+    faults: Faults
 
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the platform's own routes under `/{name}/`.
@@ -95,6 +118,9 @@ class Platform(Protocol):
 
         For channel `dm`, the direct message between `user` and the bot.
         """
+
+    def audit(self) -> Sequence[AuditView]:
+        """Every message that exists, whoever may see it; oldest first in each channel."""
 
     def activity(self, *, channel: str, user: str) -> str | None:
         """What the bot is shown to be doing there ("typing", a status line), if anything."""

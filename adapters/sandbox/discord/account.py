@@ -5,7 +5,12 @@ from typing import Final
 
 from adapters.sandbox.discord.flags import PRIVILEGED, Intents, application_flags
 from adapters.sandbox.discord.identity import application, own_user
-from adapters.sandbox.discord.ids import APPLICATION_ID, BOT_USER_ID, PEOPLE_IDS
+from adapters.sandbox.discord.ids import (
+    APPLICATION_ID,
+    BOT_USER_ID,
+    GUILD_ID,
+    PEOPLE_IDS,
+)
 from adapters.sandbox.discord.model import Json
 from adapters.sandbox.discord.state import State
 
@@ -44,6 +49,21 @@ class Account:
     def partial_application(self) -> Json:
         """The application as READY carries it."""
         return {"id": str(APPLICATION_ID), "flags": application_flags(self.privileged)}
+
+    def ready(self, session_id: str, shard: tuple[int, int] | None, url: str) -> Json:
+        """The body of READY; the guild follows in an event of its own."""
+        body: Json = {
+            "v": 10,
+            "user": self.own_user(),
+            "guilds": [{"id": str(GUILD_ID), "unavailable": True}],
+            "session_id": session_id,
+            "resume_gateway_url": url,
+            "application": self.partial_application(),
+            "private_channels": [],
+        }
+        if shard is not None:
+            body["shard"] = list(shard)
+        return body
 
     def application(self) -> Json:
         """The whole application."""

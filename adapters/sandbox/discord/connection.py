@@ -11,6 +11,7 @@ from aiohttp import web
 
 from adapters.sandbox.discord.sessions import Session
 from adapters.sandbox.discord.stream import Packer
+from adapters.sandbox.silence import Silence
 
 QUEUED_FRAMES: Final = 4096
 CLOSE_S: Final = 1.0
@@ -24,6 +25,7 @@ class Connection:
         self.socket: Final = socket
         self.session: Session | None = None
         self.close_code: int | None = None
+        self.silence: Final = Silence(request)
         self._transport = request.transport
         self._packer = packer
         self._queue: asyncio.Queue[str | int] = asyncio.Queue(QUEUED_FRAMES)
@@ -45,15 +47,18 @@ class Connection:
             await asyncio.wait([self._writer], timeout=2 * CLOSE_S)
 
     def send(self, text: str) -> None:
-        """Queue a frame; nothing after a close."""
-        if self.close_code is None:
+        """Queue a frame; nothing after a close or in silence."""
+        if self.close_code is None and not self.silence.has_begun:
             self._put(text)
 
     def close(self, code: int) -> None:
-        """Close with that code after what is queued."""
+        """Close with that code after what is queued; a silent connection just breaks."""
         if self.close_code is None:
             self.close_code = code
-            self._put(code)
+            if self.silence.has_begun:
+                self.drop()
+            else:
+                self._put(code)
 
     def drop(self) -> None:
         """Cut the connection without a close frame, as a broken network does."""

@@ -6,7 +6,7 @@ written per session, because content is blank for a session without the content 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
 
 from adapters.sandbox.discord.changes import (
     Change,
@@ -35,14 +35,35 @@ _DIRECT_TWIN: Final = {
 }
 
 
+EventName = Literal[
+    "CHANNEL_PINS_UPDATE",
+    "GUILD_CREATE",
+    "MESSAGE_CREATE",
+    "MESSAGE_DELETE",
+    "MESSAGE_REACTION_ADD",
+    "MESSAGE_REACTION_REMOVE",
+    "MESSAGE_REACTION_REMOVE_ALL",
+    "MESSAGE_REACTION_REMOVE_EMOJI",
+    "MESSAGE_UPDATE",
+    "THREAD_CREATE",
+    "THREAD_MEMBERS_UPDATE",
+    "THREAD_UPDATE",
+    "TYPING_START",
+]
+
+PUBLISHED: Final = frozenset(get_args(EventName)) - {"GUILD_CREATE"}
+"""The events that tell of changes; GUILD_CREATE comes with the handshake alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """One event. `body(privileged)` writes it with all content or only what anybody may read."""
 
-    name: str
+    name: EventName
     intent: Intents
     in_guild: bool
     body: Callable[[bool], Json]
+    channel_id: int | None = None
 
 
 def dispatch_of(change: Change, payloads: Payloads) -> Dispatch:
@@ -88,7 +109,7 @@ def dispatch_of(change: Change, payloads: Payloads) -> Dispatch:
             return _event("CHANNEL_PINS_UPDATE", Intents.GUILDS, channel.id, body, payloads)
 
 
-def _message_event(name: str, message: Message, payloads: Payloads) -> Dispatch:
+def _message_event(name: EventName, message: Message, payloads: Payloads) -> Dispatch:
     # Written now, not when asked for: a later change must not reach back into this event.
     full = payloads.message_event(message, privileged=True)
     blank = payloads.message_event(message, privileged=False)
@@ -96,7 +117,13 @@ def _message_event(name: str, message: Message, payloads: Payloads) -> Dispatch:
         full["nonce"] = blank["nonce"] = message.nonce
     in_guild = payloads.in_guild(message.channel_id)
     intent = Intents.GUILD_MESSAGES if in_guild else Intents.DIRECT_MESSAGES
-    return Dispatch(name, intent, in_guild, lambda privileged: full if privileged else blank)
+    return Dispatch(
+        name,
+        intent,
+        in_guild,
+        lambda privileged: full if privileged else blank,
+        message.channel_id,
+    )
 
 
 def _reaction_event(
@@ -104,6 +131,7 @@ def _reaction_event(
 ) -> Dispatch:
     message = change.message
     body: Json = {"channel_id": str(message.channel_id), "message_id": str(message.id)}
+    name: EventName
     match change:
         case ReactionAdded(_, reaction):
             name = "MESSAGE_REACTION_ADD"
@@ -133,9 +161,11 @@ def _reaction(reaction: Reaction) -> Json:
     }
 
 
-def _event(name: str, intent: Intents, channel_id: int, body: Json, payloads: Payloads) -> Dispatch:
+def _event(
+    name: EventName, intent: Intents, channel_id: int, body: Json, payloads: Payloads
+) -> Dispatch:
     """An event whose body is the same for all; `guild_id` is absent in direct messages."""
     if payloads.in_guild(channel_id):
         body["guild_id"] = str(GUILD_ID)
-        return Dispatch(name, intent, True, lambda _: body)
-    return Dispatch(name, _DIRECT_TWIN[intent], False, lambda _: body)
+        return Dispatch(name, intent, True, lambda _: body, channel_id)
+    return Dispatch(name, _DIRECT_TWIN[intent], False, lambda _: body, channel_id)

@@ -70,14 +70,14 @@ class ApiError(Exception):
         return body
 
 
-Fault = tuple[str, str]
-"""Code and message of one fault in a form."""
+Flaw = tuple[str, str]
+"""Code and message of one thing that is wrong in a form."""
 
 
-def invalid_form(faults: Mapping[tuple[str | int, ...], Sequence[Fault]]) -> ApiError:
-    """An invalid form (50035) with its faults by path: `("embeds", 0, "title")`."""
+def invalid_form(flaws: Mapping[tuple[str | int, ...], Sequence[Flaw]]) -> ApiError:
+    """An invalid form (50035) with what is wrong by path: `("embeds", 0, "title")`."""
     errors: Json = {}
-    for path, found in faults.items():
+    for path, found in flaws.items():
         node = errors
         for step in path:
             node = node.setdefault(str(step), {})
@@ -86,7 +86,7 @@ def invalid_form(faults: Mapping[tuple[str | int, ...], Sequence[Fault]]) -> Api
 
 
 def invalid_field(name: str, code: str, message: str) -> ApiError:
-    """An invalid form with a single fault in one of its fields."""
+    """An invalid form with a single flaw in one of its fields."""
     return invalid_form({(name,): [(code, message)]})
 
 

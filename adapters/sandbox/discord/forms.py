@@ -13,7 +13,7 @@ import orjson
 from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ValidationError
 
-from adapters.sandbox.discord.errors import ApiError, Fault, Refusal, invalid_form
+from adapters.sandbox.discord.errors import ApiError, Flaw, Refusal, invalid_form
 from adapters.sandbox.discord.model import Json
 
 MAX_REQUEST: Final = 25 << 20
@@ -65,15 +65,15 @@ class Body:
 
 
 def checked(form: type[Form], data: object) -> Form:
-    """The data as that form; raises 50035 with every fault at its path."""
+    """The data as that form; raises 50035 with every flaw at its path."""
     try:
         return form.model_validate(data)
     except ValidationError as error:
-        faults: dict[tuple[str | int, ...], list[Fault]] = {}
-        for fault in error.errors(include_url=False, include_input=False):
-            code = _CODES.get(fault["type"], "BASE_TYPE_INVALID")
-            faults.setdefault(fault["loc"], []).append((code, fault["msg"]))
-        raise invalid_form(faults) from error
+        flaws: dict[tuple[str | int, ...], list[Flaw]] = {}
+        for flaw in error.errors(include_url=False, include_input=False):
+            code = _CODES.get(flaw["type"], "BASE_TYPE_INVALID")
+            flaws.setdefault(flaw["loc"], []).append((code, flaw["msg"]))
+        raise invalid_form(flaws) from error
 
 
 def query(form: type[Form], request: web.Request) -> Form:

@@ -28,10 +28,10 @@ from adapters.sandbox.discord.frames import (
 )
 from adapters.sandbox.discord.ids import GUILD_ID
 from adapters.sandbox.discord.limits import Buckets, Limits
-from adapters.sandbox.discord.model import Json
 from adapters.sandbox.discord.payload import Payloads
-from adapters.sandbox.discord.sessions import Session, Sessions
+from adapters.sandbox.discord.sessions import Link, Session, Sessions
 from adapters.sandbox.discord.stream import UnknownCompression, packer_for
+from adapters.sandbox.faults import Faults, Passing
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Gateway:
         buckets: Buckets,
         limits: Limits,
         settings: GatewaySettings,
+        faults: Faults,
         base_url: Callable[[], str],
         on_presence: Callable[[], None],
     ) -> None:
@@ -75,6 +76,7 @@ class Gateway:
         self._buckets = buckets
         self._limits = limits
         self._settings = settings
+        self._faults = faults
         self._base_url = base_url
         self._on_presence = on_presence
         self._connections: set[Connection] = set()
@@ -101,6 +103,18 @@ class Gateway:
                 connection.drop()
             else:
                 self._close(connection, code)
+
+    def silence(self) -> None:
+        """Let every connection play dead: open, without a frame, answering nothing."""
+        for connection in self._open():
+            connection.silence.begin()
+
+    def replay(self, dispatch: Dispatch) -> None:
+        """Have those who just got an event reconnect, and send it again when they resume."""
+        for session in self._sessions:
+            if session.link is not None and session.wants(dispatch):
+                session.replay_newest()
+                _send(session.link, 7, None)
 
     def ask_to_reconnect(self) -> None:
         """Tell every client to reconnect and resume (op 7)."""
@@ -138,7 +152,7 @@ class Gateway:
         self._connections.add(connection)
         connection.start()
         try:
-            await self._serve(connection, request.query.get("v"))
+            await connection.silence.reading(self._serve(connection, request.query.get("v")))
         except Refused as refused:
             self._close(connection, refused.code)
             await connection.written()
@@ -204,8 +218,7 @@ class Gateway:
     def _identify(self, connection: Connection, wish: Identify) -> None:
         if connection.session is not None:
             raise Refused(4005)
-        if not self._account.owns(wish.token):
-            raise Refused(4004)
+        self._require_token(wish.token, "IDENTIFY")
         if not self._buckets.take("identify", self._limits.identify).allowed:
             _send(connection, 9, False)
             return
@@ -221,32 +234,22 @@ class Gateway:
         session = Session(intents=intents, shard=wish.shard, link=connection)
         connection.session = session
         self._sessions.add(session)
-        session.dispatch("READY", self._ready(session))
+        ready = self._account.ready(session.id, session.shard, self.url())
+        session.dispatch("READY", ready)
         guild = Dispatch("GUILD_CREATE", Intents.GUILDS, True, lambda _: {})
         if session.wants(guild):
             everybody = bool(intents & Intents.GUILD_PRESENCES)
             session.dispatch("GUILD_CREATE", self._payloads.guild(everybody=everybody))
         self._on_presence()
 
-    def _ready(self, session: Session) -> Json:
-        body: Json = {
-            "v": 10,
-            "user": self._account.own_user(),
-            "guilds": [{"id": str(GUILD_ID), "unavailable": True}],
-            "session_id": session.id,
-            "resume_gateway_url": self.url(),
-            "application": self._account.partial_application(),
-            "private_channels": [],
-        }
-        if session.shard is not None:
-            body["shard"] = list(session.shard)
-        return body
+    def _require_token(self, token: str, name: Literal["IDENTIFY", "RESUME"]) -> None:
+        if not self._account.owns(token) or self._faults.strike("handshake", Passing(name)):
+            raise Refused(4004)
 
     def _resume(self, connection: Connection, wish: Resume) -> None:
         if connection.session is not None:
             raise Refused(4005)
-        if not self._account.owns(wish.token):
-            raise Refused(4004)
+        self._require_token(wish.token, "RESUME")
         session = self._sessions.find(wish.session_id)
         if session is None:
             _send(connection, 9, False)
@@ -288,7 +291,7 @@ class Gateway:
         return [one for one in self._connections if one.close_code is None]
 
 
-def _send(connection: Connection, op: Literal[7, 9, 10, 11], data: Any) -> None:
+def _send(connection: Link, op: Literal[7, 9, 10, 11], data: Any) -> None:
     connection.send(orjson.dumps({"op": op, "d": data, "s": None, "t": None}).decode())
 
 

@@ -5,8 +5,11 @@ what is shown to people has handles again.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from adapters.sandbox.discord.errors import ApiError
 from adapters.sandbox.discord.ids import (
     BOT_ROLE_ID,
     BOT_USER_ID,
@@ -14,10 +17,18 @@ from adapters.sandbox.discord.ids import (
     PEOPLE_IDS,
     PEOPLE_ROLE_ID,
 )
-from adapters.sandbox.discord.model import Message, Thread
+from adapters.sandbox.discord.model import (
+    DirectChannel,
+    Json,
+    Message,
+    TextChannel,
+    Thread,
+)
 from adapters.sandbox.discord.state import State
 from adapters.sandbox.platform import (
     BOT_HANDLE,
+    DM,
+    AuditView,
     ControlError,
     MessageView,
     ReactionView,
@@ -62,6 +73,19 @@ def guild_channel_id(name: str) -> int:
         raise ControlError(f"no such channel: {name!r}") from None
 
 
+def channel_name(state: State, channel_id: int | None) -> str | None:
+    """The name that people have for a channel; a thread goes by its parent. None if unknown."""
+    match None if channel_id is None else state.channels.get(channel_id):
+        case TextChannel(name=name):
+            return name
+        case Thread(parent_id=parent):
+            return channel_name(state, parent)
+        case DirectChannel():
+            return DM
+        case _:
+            return None
+
+
 def message_id(text: str) -> int:
     """A message id as people hand it in; raises ControlError."""
     if not (text.isascii() and text.isdigit() and len(text) <= 20):
@@ -95,3 +119,44 @@ def view(state: State, message: Message) -> MessageView:
         edited=message.edited_at is not None,
         reactions=tuple(ReactionView(emoji, tuple(givers)) for emoji, givers in by_emoji.items()),
     )
+
+
+def audited(state: State, message: Message) -> AuditView:
+    """The message as an auditor sees it."""
+    place = state.channels[message.channel_id]
+    person = _NAMES[place.recipient_id] if isinstance(place, DirectChannel) else None
+    return AuditView(
+        view=view(state, message),
+        channel=channel_name(state, place.id) or str(place.id),
+        person=person,
+        nonce=None if message.nonce is None else str(message.nonce),
+    )
+
+
+def storable(text: str) -> str:
+    """Text that can go over the wire; raises ControlError for half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ControlError("the text is not valid Unicode") from None
+    return text
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Tell a person in one line what Discord would refuse, as ControlError."""
+    try:
+        yield
+    except ApiError as error:
+        reasons = "; ".join(_reasons(error.errors or {}))
+        code = f"{error.refusal.text} ({error.refusal.code})"
+        raise ControlError(f"{code}{reasons and ': ' + reasons}") from error
+
+
+def _reasons(errors: Json, path: str = "") -> Iterator[str]:
+    """The leaves of a nested error body as `field: message`."""
+    for name, inner in errors.items():
+        if name == "_errors":
+            yield from (f"{path}: {leaf['message']}" for leaf in inner)
+        else:
+            yield from _reasons(inner, f"{path}.{name}" if path else name)

@@ -7,6 +7,8 @@ does, checks the token, counts rate limits, and turns what handlers raise into D
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -23,6 +25,8 @@ from adapters.sandbox.discord.limits import (
     Window,
     standing_headers,
 )
+from adapters.sandbox.discord.rest_faults import Broken, RestFaults, Unauthorized
+from adapters.sandbox.faults import error_page
 
 _log = logging.getLogger(__name__)
 
@@ -54,11 +58,13 @@ class Rest:
         account: Account,
         buckets: Buckets,
         limits: Limits,
+        faults: RestFaults,
         routes: Iterable[web.RouteDef],
     ) -> None:
         self._account = account
         self._buckets = buckets
         self._limits = limits
+        self._faults = faults
         self.application: Final = web.Application(middlewares=[self._middleware()])
         self.application.add_routes(routes)
 
@@ -80,13 +86,21 @@ class Rest:
         route = self._route(request)
         standing: Standing | None = None
         try:
+            self._faults.before(route, request)
             standing = self._count(request, route)
             response = await handler(request)
+            await self._faults.after(route, request)
         except ApiError as error:
             response = reply(error.body(), error.refusal.status)
         except RateLimited as limited:
             response = reply(limited.body(), 429)
             response.headers.update(limited.headers())
+            if standing is None and limited.scope == "user":
+                standing = self._spent(request, route, limited.retry_after_s)
+        except Unauthorized:
+            response = _plain(401, "Unauthorized")
+        except Broken as broken:
+            response = _broken(broken.status)
         except web.HTTPException:
             raise
         except Exception:  # noqa: BLE001 - the border: a client gets 500, the log the trace
@@ -109,6 +123,12 @@ class Rest:
             raise RateLimited(standing.reset_after_s, "user")
         return standing
 
+    def _spent(self, request: web.Request, route: str, for_s: float) -> Standing:
+        """The bucket as a refusal shows it: nothing remains, for so many seconds."""
+        now = self._buckets.look(self._key(request, route), self._window(route))
+        reset_at = max(now.reset_at - now.reset_after_s + for_s, now.reset_at)
+        return replace(now, allowed=False, remaining=0, reset_at=reset_at, reset_after_s=for_s)
+
     def _route(self, request: web.Request) -> str:
         resource = request.match_info.route.resource
         # Only unknown routes have no resource, and they were answered before.
@@ -121,6 +141,14 @@ class Rest:
 
     def _window(self, route: str) -> Window:
         return self._limits.routes.get(route, self._limits.routes_default)
+
+
+def _broken(status: HTTPStatus) -> web.Response:
+    """A failure of the API itself is JSON, one of the proxy before it a page."""
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _plain(status, status.phrase)
+    text = error_page(status, status.phrase)
+    return web.Response(status=status, text=text, content_type="text/html")
 
 
 def _plain(status: int, reason: str) -> web.Response:

@@ -1,6 +1,7 @@
 """All routes of the REST API in one application."""
 
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -8,12 +9,15 @@ from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.commands import Commands
 from adapters.sandbox.discord.limits import Buckets, Limits
 from adapters.sandbox.discord.payload import Payloads
+from adapters.sandbox.discord.person import channel_name
 from adapters.sandbox.discord.rest import Rest
 from adapters.sandbox.discord.rest_account import AccountRoutes
+from adapters.sandbox.discord.rest_faults import RestFaults
 from adapters.sandbox.discord.rest_messages import MessageRoutes
 from adapters.sandbox.discord.rest_reactions import ReactionRoutes
 from adapters.sandbox.discord.rest_threads import ThreadRoutes
 from adapters.sandbox.discord.state import State
+from adapters.sandbox.faults import Faults
 
 
 def rest_application(
@@ -23,9 +27,10 @@ def rest_application(
     account: Account,
     buckets: Buckets,
     limits: Limits,
+    faults: Faults,
     gateway_url: Callable[[], str],
 ) -> web.Application:
-    """The API, to be mounted at `rest.PREFIX`."""
+    """The API, to be mounted at `rest.PREFIX`; `faults` is told of its routes."""
     messages = MessageRoutes(
         state=state, payloads=payloads, account=account, buckets=buckets, limits=limits
     )
@@ -44,4 +49,11 @@ def rest_application(
         *ReactionRoutes(state=state, messages=messages).routes(),
         *ThreadRoutes(state=state, payloads=payloads, messages=messages).routes(),
     ]
-    return Rest(account=account, buckets=buckets, limits=limits, routes=routes).application
+    faults.know_calls({f"{route.method} {route.path}" for route in routes})
+    return Rest(
+        account=account,
+        buckets=buckets,
+        limits=limits,
+        faults=RestFaults(faults, partial(channel_name, state)),
+        routes=routes,
+    ).application

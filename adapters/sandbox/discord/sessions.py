@@ -40,6 +40,7 @@ class Session:
         self.sequence = 0
         self.away_since: float | None = None
         self._events: deque[tuple[int, str]] = deque(maxlen=KEPT_EVENTS)
+        self._replay_after: int | None = None
 
     def wants(self, dispatch: Dispatch) -> bool:
         """Whether the session's intents and shard let the event through."""
@@ -56,8 +57,14 @@ class Session:
         if self.link is not None:
             self.link.send(text)
 
+    def replay_newest(self) -> None:
+        """Let the next resume send the newest event again, though the client has it."""
+        self._replay_after = min(self._replay_after or self.sequence, self.sequence - 1)
+
     def missed(self, after: int) -> list[str] | None:
         """The frames after that sequence, or None when some of them are no longer kept."""
+        if self._replay_after is not None:
+            after, self._replay_after = min(after, self._replay_after), None
         if after < self.sequence and (not self._events or self._events[0][0] > after + 1):
             return None
         return [text for sequence, text in self._events if sequence > after]

@@ -2,12 +2,13 @@
 
 Owns the state, mounts REST, gateway and files under `/discord/`, and does for people what their
 client would do. Everything happens in one event loop; each change is dispatched to the bot's
-sessions before the call that caused it returns.
+sessions before the call that caused it returns, unless a fault holds it.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Literal
 
 from aiohttp import web
@@ -16,19 +17,24 @@ from adapters.sandbox.discord import messages, reactions
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.cdn import DEFAULT_LIFE_S, Cdn
 from adapters.sandbox.discord.changes import Change, TypingStarted
-from adapters.sandbox.discord.dispatch import dispatch_of
-from adapters.sandbox.discord.errors import ApiError
+from adapters.sandbox.discord.dispatch import PUBLISHED, dispatch_of
+from adapters.sandbox.discord.faults import KINDS, Acts
 from adapters.sandbox.discord.flags import ALL_PERMISSIONS, Intents, Permission
 from adapters.sandbox.discord.gateway import Gateway, GatewaySettings
 from adapters.sandbox.discord.ids import BOT_USER_ID
 from adapters.sandbox.discord.limits import Buckets, Limits
 from adapters.sandbox.discord.messages import Draft, Edit
-from adapters.sandbox.discord.model import SPOKEN, Channel, Json, Message, Reaction, TextChannel
+from adapters.sandbox.discord.model import SPOKEN, Channel, Message, Reaction, TextChannel
+from adapters.sandbox.discord.outbox import Outbox
 from adapters.sandbox.discord.payload import Payloads
 from adapters.sandbox.discord.person import (
+    audited,
+    channel_name,
     guild_channel_id,
     message_id,
     person_id,
+    storable,
+    telling,
     thread_name,
     to_wire,
     view,
@@ -38,7 +44,8 @@ from adapters.sandbox.discord.rest_routes import rest_application
 from adapters.sandbox.discord.sessions import Sessions
 from adapters.sandbox.discord.state import TYPING_S, State
 from adapters.sandbox.discord.thread_start import start_thread
-from adapters.sandbox.platform import ControlError, MessageView
+from adapters.sandbox.faults import Faults
+from adapters.sandbox.platform import AuditView, ControlError, MessageView
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_GATEWAY: Final = GatewaySettings()
@@ -83,6 +90,13 @@ class DiscordWorld:
         self._cdn = Cdn(state=self._state, clock=clock, life_s=file_life_s, base_url=self._url)
         self._payloads = Payloads(self._state, self._cdn.url_of)
         self._account = Account(token=token, privileged=privileged_intents, state=self._state)
+        self.faults = Faults(
+            KINDS,
+            events=PUBLISHED,
+            perform=lambda fault, channel: self._acts.perform(fault, channel),
+            clock=clock,
+            changed=self._tell,
+        )
         self.gateway: Final = Gateway(
             account=self._account,
             sessions=Sessions(clock=clock, resume_s=resume_s),
@@ -90,9 +104,12 @@ class DiscordWorld:
             buckets=self._buckets,
             limits=limits,
             settings=gateway,
+            faults=self.faults,
             base_url=self._url,
             on_presence=self._tell,
         )
+        self._acts = Acts(self._state, self.gateway)
+        self._outbox = Outbox(self.gateway, self.faults, partial(channel_name, self._state))
 
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the routes under `/discord/`, and close connections when the application stops."""
@@ -107,6 +124,7 @@ class DiscordWorld:
                 account=self._account,
                 buckets=self._buckets,
                 limits=self._limits,
+                faults=self.faults,
                 gateway_url=self.gateway.url,
             ),
         )
@@ -145,31 +163,25 @@ class DiscordWorld:
         author = person_id(user)
         place: Channel = self._place(channel, author)
         answered = None if reply_to is None else message_id(reply_to)
-        draft = Draft(content=_storable(to_wire(text)), reply_to=answered)
-        try:
+        draft = Draft(content=storable(to_wire(text)), reply_to=answered)
+        with telling():
             if thread is not None:
                 place = self._thread_under(place, message_id(thread), author)
             return str(messages.create(self._state, place, author, draft).id)
-        except ApiError as error:
-            raise _told(error) from error
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
         """Edit a person's own message."""
         author = person_id(user)
         found = self._find(channel, message, author)
-        try:
-            messages.edit(self._state, found, author, Edit(content=_storable(to_wire(text))))
-        except ApiError as error:
-            raise _told(error) from error
+        with telling():
+            messages.edit(self._state, found, author, Edit(content=storable(to_wire(text))))
 
     async def delete(self, *, channel: str, message: str, user: str) -> None:
         """Delete a person's own message."""
         author = person_id(user)
         found = self._find(channel, message, author)
-        try:
+        with telling():
             messages.delete(self._state, found, author)
-        except ApiError as error:
-            raise _told(error) from error
 
     async def react(
         self,
@@ -184,12 +196,10 @@ class DiscordWorld:
         """Add or remove a person's reaction; `burst` makes it a super reaction."""
         giver = person_id(user)
         found = self._find(channel, message, giver)
-        try:
+        with telling():
             reaction = Reaction(reactions.emoji_of(emoji), giver, burst)
             act = reactions.add if present else reactions.remove
             act(self._state, found, reaction)
-        except ApiError as error:
-            raise _told(error) from error
 
     def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
         """All messages of a channel and its threads, oldest first, without the platform's notes."""
@@ -197,6 +207,12 @@ class DiscordWorld:
         found = [one for place in places for one in self._state.history(place.id)]
         found.sort(key=lambda one: one.id)
         return [view(self._state, one) for one in found if one.type in SPOKEN]
+
+    def audit(self) -> Sequence[AuditView]:
+        """Every message that exists, oldest first in each channel and thread."""
+        places = self._state.channels.values()
+        found = [one for place in places for one in self._state.history(place.id)]
+        return [audited(self._state, one) for one in found if one.type in SPOKEN]
 
     def pinged(self, *, channel: str, message: str, user: str) -> frozenset[int]:
         """The ids of those whom the message notified when it was sent."""
@@ -217,6 +233,7 @@ class DiscordWorld:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self._outbox.close()
         await self.gateway.close()
 
     async def _on_shutdown(self, _: web.Application) -> None:
@@ -228,7 +245,7 @@ class DiscordWorld:
         return self._base_url()
 
     def _happened(self, change: Change) -> None:
-        self.gateway.publish(dispatch_of(change, self._payloads))
+        self._outbox.publish(dispatch_of(change, self._payloads))
         if isinstance(change, TypingStarted):
             self._tell_after(TYPING_S)
         self._tell()
@@ -278,27 +295,3 @@ class DiscordWorld:
             raise ControlError("a direct message has no threads")
         source = self._state.message(place.id, source_id)
         return start_thread(self._state, place, person, name=thread_name(source), source=source)
-
-
-def _storable(text: str) -> str:
-    """Text that can go over the wire; raises ControlError for half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ControlError("the text is not valid Unicode") from None
-    return text
-
-
-def _told(error: ApiError) -> ControlError:
-    """What Discord would refuse, told to the person in one line."""
-    reasons = "; ".join(_reasons(error.errors or {}))
-    return ControlError(f"{error.refusal.text} ({error.refusal.code}){reasons and ': ' + reasons}")
-
-
-def _reasons(errors: Json, path: str = "") -> Iterator[str]:
-    """The leaves of a nested error body as `field: message`."""
-    for name, inner in errors.items():
-        if name == "_errors":
-            yield from (f"{path}: {leaf['message']}" for leaf in inner)
-        else:
-            yield from _reasons(inner, f"{path}.{name}" if path else name)

@@ -8,7 +8,7 @@ const TITLES = { slack: "Slack", discord: "Discord" };
 const NEAR_BOTTOM_PX = 48;
 
 // Runs `work` again after each call, never twice at once, and once for calls that came meanwhile.
-function coalesced(work) {
+export function coalesced(work) {
   let running = null;
   let again = false;
   return () => {

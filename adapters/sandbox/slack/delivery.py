@@ -1,18 +1,22 @@
 """Events on their way to the app: accepted here, sent by a transport, repeated until acknowledged.
 
 Promises: an event keeps its event id over all repetitions; the events of one channel start their
-way in order; at most `limit` are on their way, a further one is dropped with a warning. What
-happened to each is kept in `Deliveries.log`. Every event goes out through `_send`.
+way in order, but for those that a fault holds or delays; at most `limit` are on their way, and a
+further one is dropped with a warning. What happened to each is kept in `Deliveries.log`. Every
+event goes out through `_send`.
 """
 
 import asyncio
 import logging
 import secrets
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from adapters.sandbox.faults import Fault, Faults
 from adapters.sandbox.slack.messages import Json
+from adapters.sandbox.slack.passing import event_passing
 
 MAX_LOGGED_DELIVERIES = 2_000
 
@@ -56,19 +60,37 @@ class Transport(Protocol):
     """Socket Mode or signed HTTP."""
 
     name: Literal["socket", "http"]
+    no_ack: str
+    """Slack's word for an acknowledgement that did not come in time."""
 
     async def send(self, attempt: Attempt) -> Outcome:
         """Send once and wait for the acknowledgement. Does not raise for what the app does."""
 
 
 class Deliveries:
-    """Sends events through `transport`, which may be changed at any time."""
+    """Sends events through `transport`, which may be changed at any time.
 
-    def __init__(self, transport: Transport, *, delays: tuple[float, ...], limit: int) -> None:
+    An event that is not acknowledged is repeated after each of `delays`; where a fault drops an
+    acknowledgement, that is noticed after `ack_timeout`. Both are seconds.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        delays: tuple[float, ...],
+        ack_timeout: float,
+        limit: int,
+        faults: Faults,
+    ) -> None:
         self.transport = transport
         self.log: deque[LoggedDelivery] = deque(maxlen=MAX_LOGGED_DELIVERIES)
         self._delays = delays
+        self._ack_timeout = ack_timeout
         self._limit = limit
+        self._faults = faults
+        self._num_submitted = 0
+        self._held: dict[int, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -84,7 +106,10 @@ class Deliveries:
         if len(self._tasks) >= self._limit:
             _log.warning("slack sandbox: %d events are waiting; one is dropped", self._limit)
             return
-        task = asyncio.get_running_loop().create_task(self._deliver(event_id, body))
+        hits = self._faults.strike("event", event_passing(body))
+        self._num_submitted += 1
+        delivery = self._deliver(event_id, body, self._num_submitted, hits)
+        task = asyncio.get_running_loop().create_task(delivery)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -96,17 +121,48 @@ class Deliveries:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _deliver(self, event_id: str, body: Json) -> None:
-        outcome = await self._send(Attempt(event_id, body, 0, None))
-        for number, delay in enumerate(self._delays, start=1):
+    async def _deliver(
+        self, event_id: str, body: Json, order: int, hits: Mapping[str, Fault]
+    ) -> None:
+        if (late := hits.get("delay_event")) is not None:
+            await asyncio.sleep(late.seconds or 0.0)
+        if (held := hits.get("reorder")) is not None:
+            await self._hold(order, held.seconds or 0.0)
+        number = 0
+        outcome = await self._send(Attempt(event_id, body, number, None))
+        self._release(before=order)
+        for delay in self._delays:
             if outcome.failure is None or not outcome.repeat:
-                return
+                break
             await asyncio.sleep(delay)
+            number += 1
             outcome = await self._send(Attempt(event_id, body, number, outcome.failure))
+        if "redeliver" in hits and outcome.failure is None:
+            again = Attempt(event_id, body, number + 1, self.transport.no_ack)
+            await self._send(again)
+
+    async def _hold(self, order: int, patience_s: float) -> None:
+        """Wait until an event that was submitted later has been sent."""
+        self._held[order] = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait({self._held[order]}, timeout=patience_s)
+        finally:
+            del self._held[order]
+
+    def _release(self, *, before: int) -> None:
+        for order, future in self._held.items():
+            if order < before and not future.done():
+                future.set_result(None)
 
     async def _send(self, attempt: Attempt) -> Outcome:
         transport = self.transport
+        loop = asyncio.get_running_loop()
+        given_up_at = loop.time() + self._ack_timeout
         outcome = await transport.send(attempt)
+        acknowledged = outcome.failure is None
+        if acknowledged and self._faults.strike("ack", event_passing(attempt.body)):
+            await asyncio.sleep(max(0.0, given_up_at - loop.time()))
+            outcome = Outcome(transport.no_ack)
         self.log.append(
             LoggedDelivery(
                 event_id=attempt.event_id,

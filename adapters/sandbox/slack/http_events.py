@@ -47,6 +47,7 @@ class HttpEvents:
     """Sends events to `url`; a Transport. `changed` is told when the app begins to answer."""
 
     name: Literal["socket", "http"] = "http"
+    no_ack = "http_timeout"
 
     def __init__(self, signing_secret: str, knobs: Knobs, changed: Callable[[], None]) -> None:
         self.url: str | None = None

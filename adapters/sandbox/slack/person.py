@@ -1,10 +1,11 @@
 """How a person names and sees things: handles and channel names in, message views out."""
 
-from adapters.sandbox.platform import ControlError, MessageView, ReactionView
+from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView, ReactionView
 from adapters.sandbox.slack import blocks
-from adapters.sandbox.slack.directory import CHANNEL_IDS, HANDLES, IM_IDS, USER_IDS
+from adapters.sandbox.slack.directory import ALL_CHANNELS, CHANNEL_IDS, HANDLES, IM_IDS, USER_IDS
 from adapters.sandbox.slack.emoji import shown_as
 from adapters.sandbox.slack.messages import Message
+from adapters.sandbox.slack.passing import CHANNEL_NAMES
 from adapters.sandbox.slack.text import shown
 from adapters.sandbox.slack.workspace import Room, Workspace
 
@@ -55,4 +56,16 @@ def view(message: Message) -> MessageView:
             )
             for one in message.reactions
         ),
+    )
+
+
+def audited(message: Message, now: float) -> AuditView:
+    """A message as an auditor sees it, whoever may read it."""
+    channel = CHANNEL_NAMES[message.channel]
+    return AuditView(
+        view=view(message),
+        channel=channel,
+        person=HANDLES[ALL_CHANNELS[message.channel].name] if channel == DM else None,
+        metadata=message.metadata,
+        streaming=message.is_streaming(now),
     )

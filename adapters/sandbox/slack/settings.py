@@ -46,6 +46,7 @@ class Knobs:
 
     `time_factor` multiplies `ack_timeout` and `redelivery_delays`, nothing else. An event that is
     not acknowledged within `ack_timeout` is delivered again after each of `redelivery_delays`.
+    A socket of which nothing was heard for `heartbeat` is pinged, and given up after as long again.
     Raises ValueError for values that cannot work.
     """
 
@@ -58,6 +59,7 @@ class Knobs:
     max_connections: int = 10
     ticket_lifetime: float = 30.0
     disconnect_lead: float = 10.0
+    heartbeat: float = 30.0
     status_lifetime: float = 120.0
     # Streams reportedly die about five minutes after their start and are refused between 10,600 and
     # 11,300 bytes of UTF-8 (field reports, not Slack's documentation); the stricter number is used.
@@ -69,6 +71,8 @@ class Knobs:
     def __post_init__(self) -> None:
         if self.ack_timeout <= 0 or self.time_factor <= 0:
             raise ValueError("ack_timeout and time_factor must be above zero")
+        if self.heartbeat <= 0:
+            raise ValueError("heartbeat must be above zero")
         if any(delay < 0 for delay in self.redelivery_delays):
             raise ValueError("redelivery_delays must not be negative")
         if self.max_pending_events < 1 or self.max_connections < 1:

@@ -10,23 +10,23 @@ import json
 import logging
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlencode
 
 from aiohttp import WSMsgType, web
 
+from adapters.sandbox.silence import Silence
 from adapters.sandbox.slack.delivery import Attempt, Outcome
 from adapters.sandbox.slack.directory import APP_ID
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.settings import Knobs
 
-DisconnectReason = Literal["warning", "refresh_requested"]
+DisconnectReason = Literal["warning", "refresh_requested", "link_disabled"]
 
 _MAX_TICKETS = 100
 _MAX_FRAME_BYTES = 1024 * 1024
-_HEARTBEAT_S = 30.0
 # Closing waits this long for the other side to say goodbye.
 _CLOSE_TIMEOUT_S = 2.0
 _HOST = "applink-sandbox"
@@ -36,16 +36,39 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One WebSocket of the app; a leaving one was asked to reconnect and gets nothing more."""
+    """One WebSocket of the app; a leaving one gets nothing more.
+
+    A silent one is still taken for alive: what is sent to it is lost.
+    """
 
     ws: web.WebSocketResponse
+    request: web.Request
+    silence: Silence
     is_leaving: bool = False
+
+    async def send(self, frame: str) -> None:
+        """Send a frame, or lose it in silence."""
+        if not self.silence.has_begun:
+            await self.ws.send_str(frame)
+
+    def kill(self) -> None:
+        """Break the connection without a close frame."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+    async def close(self, code: int) -> None:
+        """Close the connection; a silent one just breaks."""
+        if self.silence.has_begun:
+            self.kill()
+        else:
+            await self.ws.close(code=code)
 
 
 class SocketMode:
     """The server's side of Socket Mode; a Transport. `changed` is told who comes and goes."""
 
     name: Literal["socket", "http"] = "socket"
+    no_ack = "timeout"
 
     def __init__(
         self, knobs: Knobs, base_url: Callable[[], str], changed: Callable[[], None]
@@ -91,25 +114,51 @@ class SocketMode:
         if not self._redeem(request.query.get("ticket", "")):
             raise web.HTTPForbidden(text="the ticket is not valid")
         ws = web.WebSocketResponse(
-            heartbeat=_HEARTBEAT_S, timeout=_CLOSE_TIMEOUT_S, max_msg_size=_MAX_FRAME_BYTES
+            autoping=False, timeout=_CLOSE_TIMEOUT_S, max_msg_size=_MAX_FRAME_BYTES
         )
         await ws.prepare(request)
         if len(self._connections) >= self._knobs.max_connections:
             await ws.send_json(_disconnect("too_many_websockets"))
             await ws.close()
             return ws
-        connection = Connection(ws)
+        connection = Connection(ws, request, Silence(request))
         self._connections.append(connection)
         try:
             await ws.send_json(self._hello())
             self._connections_changed()
-            async for message in ws:
-                if message.type is WSMsgType.TEXT:
-                    self._acknowledge(message.data)
+            await connection.silence.reading(self._read(connection))
+        except ConnectionError:
+            _log.debug("slack sandbox: a socket broke while it was answered")
         finally:
             self._connections.remove(connection)
             self._connections_changed()
         return ws
+
+    async def _read(self, connection: Connection) -> None:
+        """Read until the client is gone; one of which nothing is heard is asked, then given up.
+
+        The library's own heartbeat would go on in silence. Raises ConnectionError.
+        """
+        asked = False
+        while True:
+            try:
+                message = await connection.ws.receive(timeout=self._knobs.heartbeat)
+            except TimeoutError:
+                if asked:
+                    return
+                asked = True
+                await connection.ws.ping()
+                continue
+            asked = False
+            match message.type:
+                case WSMsgType.TEXT:
+                    self._acknowledge(message.data)
+                case WSMsgType.PING:
+                    await connection.ws.pong(message.data)
+                case WSMsgType.PONG | WSMsgType.BINARY:
+                    continue
+                case _:
+                    return
 
     def _hello(self) -> Json:
         return {
@@ -130,22 +179,46 @@ class SocketMode:
             self._available.clear()
         self._changed()
 
-    async def disconnect_all(self, reason: DisconnectReason) -> None:
+    def disconnect_all(self, reason: DisconnectReason) -> None:
         """Ask every connection to reconnect, and close it when it has not gone by itself."""
-        for connection in [one for one in self._connections if not one.is_leaving]:
+        for connection in self._leaving():
+            self._close_by(self._dismiss(connection, reason))
+
+    def kill_all(self) -> None:
+        """Break every connection without a close frame."""
+        for connection in self._leaving():
+            connection.kill()
+
+    def close_all(self, code: int) -> None:
+        """Close every connection with that code, without asking first."""
+        for connection in self._leaving():
+            self._close_by(connection.close(code))
+
+    def silence_all(self) -> None:
+        """Let every connection play dead: open, without a frame, answering nothing."""
+        for connection in self._connections:
+            connection.silence.begin()
+
+    def _leaving(self) -> list[Connection]:
+        """All connections that were not leaving yet; now they are."""
+        leaving = [one for one in self._connections if not one.is_leaving]
+        for connection in leaving:
             connection.is_leaving = True
-            self._connections_changed()
-            closer = asyncio.get_running_loop().create_task(self._dismiss(connection, reason))
-            self._closers.add(closer)
-            closer.add_done_callback(self._closers.discard)
+        self._connections_changed()
+        return leaving
+
+    def _close_by(self, closing: Coroutine[None, None, None]) -> None:
+        closer = asyncio.get_running_loop().create_task(closing)
+        self._closers.add(closer)
+        closer.add_done_callback(self._closers.discard)
 
     async def _dismiss(self, connection: Connection, reason: DisconnectReason) -> None:
         try:
-            await connection.ws.send_json(_disconnect(reason))
+            await connection.send(json.dumps(_disconnect(reason)))
         except ConnectionError:
             return
         await asyncio.sleep(self._knobs.disconnect_lead)
-        await connection.ws.close()
+        await connection.close(1000)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -153,7 +226,7 @@ class SocketMode:
             closer.cancel()
         await asyncio.gather(*self._closers, return_exceptions=True)
         self._tickets.clear()
-        await asyncio.gather(*(one.ws.close(code=1001) for one in list(self._connections)))
+        await asyncio.gather(*(one.close(1001) for one in list(self._connections)))
 
     # Events
 
@@ -178,7 +251,7 @@ class SocketMode:
                 connection = self._pick()
                 try:
                     async with asyncio.timeout(self._knobs.scaled_ack_timeout):
-                        await connection.ws.send_str(frame)
+                        await connection.send(frame)
                         await acknowledged
                 except ConnectionError:
                     # It broke before the event was out: no attempt was made.

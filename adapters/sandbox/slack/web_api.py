@@ -4,21 +4,27 @@ Route `/slack/api/{method}`, GET and POST. Every answer leaves through `_answer`
 kept in `WebApi.calls`. Arguments are never logged: they hold what people said.
 """
 
+import asyncio
 import json
 import logging
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
+from adapters.sandbox.faults import Faults, error_page
 from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.directory import ALL_CHANNELS
 from adapters.sandbox.slack.errors import RateLimited, SlackError
+from adapters.sandbox.slack.faults import expire_stream
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.methods import METHODS, Method
+from adapters.sandbox.slack.passing import call_passing
 from adapters.sandbox.slack.rates import RateLimiter
 from adapters.sandbox.slack.tokens import Caller, Tokens
 
@@ -59,12 +65,21 @@ class _Attempt:
     arguments: dict[str, Any] | None = None
 
 
+class _Broken(Exception):
+    """The server fails with that status."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(f"{status} {status.phrase}")
+        self.status = status
+
+
 class WebApi:
     """Answers calls of METHODS against a host."""
 
-    def __init__(self, host: Host, tokens: Tokens) -> None:
+    def __init__(self, host: Host, tokens: Tokens, faults: Faults) -> None:
         self._host = host
         self._tokens = tokens
+        self._faults = faults
         self._limiter = RateLimiter(host.knobs.rate_limits)
         self.calls: deque[ApiCall] = deque(maxlen=MAX_RECORDED_CALLS)
 
@@ -77,7 +92,17 @@ class WebApi:
         attempt = _Attempt(request, request.match_info["method"])
         try:
             await self._read_arguments(attempt)
-            return self._answer(attempt, {"ok": True, **self._run(attempt)})
+            method, attempt.caller = self._authorize(attempt)
+            self._strike_call(attempt)
+            response = self._answer(
+                attempt, {"ok": True, **self._run(attempt, method, attempt.caller)}
+            )
+            await self._strike_answer(attempt)
+            return response
+        except _Broken as error:
+            return self._answer(
+                attempt, {"ok": False, "error": "internal_error"}, status=error.status
+            )
         except RateLimited as error:
             headers = {"Retry-After": str(error.retry_after_s)}
             return self._answer(attempt, error.body(), status=429, headers=headers)
@@ -107,12 +132,8 @@ class WebApi:
         if not attempt.credentials and isinstance(token, str):
             attempt.credentials = token
 
-    def _run(self, attempt: _Attempt) -> Json:
-        method = METHODS.get(attempt.method)
-        if method is None:
-            raise SlackError("unknown_method")
-        attempt.caller = self._authorize(method, attempt.credentials)
-        call = Call(attempt.method, attempt.arguments or {}, attempt.caller.scopes)
+    def _run(self, attempt: _Attempt, method: Method, caller: Caller) -> Json:
+        call = Call(attempt.method, attempt.arguments or {}, caller.scopes)
         channel = call.arguments.get("channel")
         retry_after_s = self._limiter.retry_after(
             attempt.method,
@@ -123,15 +144,41 @@ class WebApi:
             raise RateLimited(retry_after_s)
         return method.run(self._host, call)
 
-    def _authorize(self, method: Method, credentials: str) -> Caller:
-        if not credentials:
+    def _authorize(self, attempt: _Attempt) -> tuple[Method, Caller]:
+        """The method that is called, and the caller, who may."""
+        method = METHODS.get(attempt.method)
+        if method is None:
+            raise SlackError("unknown_method")
+        if not attempt.credentials:
             raise SlackError("not_authed")
-        caller = self._tokens.caller(credentials)
+        caller = self._tokens.caller(attempt.credentials)
         if caller is None:
             raise SlackError("invalid_auth")
         if method.caller not in ("any", caller.kind):
             raise SlackError("not_allowed_token_type")
-        return caller
+        return method, caller
+
+    def _strike_call(self, attempt: _Attempt) -> None:
+        """What faults do before the work: refuse it, or end the stream that it is about."""
+        arguments = attempt.arguments or {}
+        hits = self._faults.strike("call", call_passing(attempt.method, arguments))
+        if (limited := hits.get("rate_limit")) is not None:
+            raise RateLimited(math.ceil(limited.seconds or 0.0))
+        if (revoked := hits.get("revoke_token")) is not None:
+            raise SlackError(revoked.variant or "token_revoked")
+        if (broken := hits.get("server_error")) is not None:
+            raise _Broken(HTTPStatus(int(broken.variant or "500")))
+        if "expire_stream" in hits:
+            expire_stream(self._host.workspace, arguments)
+
+    async def _strike_answer(self, attempt: _Attempt) -> None:
+        """What befalls the answer to work that went well."""
+        passing = call_passing(attempt.method, attempt.arguments or {})
+        hits = self._faults.strike("answer", passing)
+        if (late := hits.get("delay_answer")) is not None:
+            await asyncio.sleep(late.seconds or 0.0)
+        if "lose_reply" in hits and attempt.request.transport is not None:
+            attempt.request.transport.abort()
 
     def _answer(
         self,
@@ -155,6 +202,10 @@ class WebApi:
                 answer=body,
             )
         )
+        if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):
+            # Not the API's own answer but that of a proxy before it.
+            page = error_page(status, HTTPStatus(status).phrase)
+            return web.Response(status=status, text=page, content_type="text/html")
         response = web.json_response(body, status=status, headers=headers)
         if attempt.caller is not None:
             response.headers["x-oauth-scopes"] = ",".join(sorted(attempt.caller.scopes))

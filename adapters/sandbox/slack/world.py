@@ -11,19 +11,22 @@ from typing import Literal
 
 from aiohttp import web
 
-from adapters.sandbox.platform import ControlError, MessageView
+from adapters.sandbox.faults import Faults
+from adapters.sandbox.platform import AuditView, ControlError, MessageView
 from adapters.sandbox.slack import payload
 from adapters.sandbox.slack.chat import MAX_POST_CHARS
 from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, new_event_id
-from adapters.sandbox.slack.directory import CHANNEL_IDS, USER_IDS
+from adapters.sandbox.slack.directory import ALL_CHANNELS, CHANNEL_IDS, USER_IDS
 from adapters.sandbox.slack.emoji import name_of
 from adapters.sandbox.slack.errors import SlackError
+from adapters.sandbox.slack.faults import EVENTS, KINDS, Acts
 from adapters.sandbox.slack.file_store import FileStore
 from adapters.sandbox.slack.files import FileRoutes
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.http_events import HttpEvents
 from adapters.sandbox.slack.messages import Json
-from adapters.sandbox.slack.person import check_person, message_in, room_of, view
+from adapters.sandbox.slack.methods import METHODS
+from adapters.sandbox.slack.person import audited, check_person, message_in, room_of, view
 from adapters.sandbox.slack.reactions import check_room_for
 from adapters.sandbox.slack.settings import Knobs
 from adapters.sandbox.slack.socket import DisconnectReason, SocketMode
@@ -73,11 +76,22 @@ class SlackWorld:
             clock=self.knobs.clock, emit=self._emit, changed=self._workspace_changed
         )
         self._sockets = SocketMode(self.knobs, self._base, self._notify)
+        self._acts = Acts(self.workspace, self._sockets)
+        self.faults = Faults(
+            KINDS,
+            events=EVENTS,
+            perform=self._acts.perform,
+            clock=self.knobs.clock,
+            changed=self._notify,
+        )
+        self.faults.know_calls(METHODS)
         self._http = HttpEvents(signing_secret, self.knobs, self._notify)
         self._deliveries = Deliveries(
             self._sockets,
             delays=self.knobs.scaled_redelivery_delays,
+            ack_timeout=self.knobs.scaled_ack_timeout,
             limit=self.knobs.max_pending_events,
+            faults=self.faults,
         )
         store = FileStore()
         host = Host(
@@ -87,7 +101,7 @@ class SlackWorld:
             base_url=self._base,
             open_socket_url=self._sockets.open_url,
         )
-        self._web_api = WebApi(host, tokens)
+        self._web_api = WebApi(host, tokens, self.faults)
         self._files = FileRoutes(store, tokens)
         self.set_events_url(events_url)
 
@@ -134,7 +148,7 @@ class SlackWorld:
 
     async def disconnect(self, reason: DisconnectReason = "refresh_requested") -> None:
         """Ask every Socket Mode connection to reconnect, as Slack does now and then."""
-        await self._sockets.disconnect_all(reason)
+        self._sockets.disconnect_all(reason)
 
     # What happened, for assertions
 
@@ -216,6 +230,12 @@ class SlackWorld:
         """All messages that a person sees in a channel, oldest first, replies included."""
         room = room_of(self.workspace, channel, user)
         return [view(one) for one in self.workspace.visible(room.channel.id, USER_IDS[user])]
+
+    def audit(self) -> Sequence[AuditView]:
+        """Every message that exists but ephemeral ones, oldest first in each channel."""
+        rooms = [room for id_ in ALL_CHANNELS if (room := self.workspace.room(id_))]
+        now = self.knobs.clock()
+        return [audited(one, now) for room in rooms for one in room.messages.values()]
 
     def activity(self, *, channel: str, user: str) -> str | None:
         """The status that the bot shows in a channel, in any thread of it."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from adapters.sandbox.faults import Fault, Passing
 from tests.adapters.sandbox.tiny_platform import World, serving
 from tests.browser import page_at
 
@@ -215,12 +216,77 @@ async def test_connections_are_shown_as_they_come_and_go() -> None:
         await expect(page.locator("#live")).to_have_text("reconnecting…")
 
 
+async def test_faults_are_armed_listed_and_taken_back_with_the_keyboard_alone() -> None:
+    async with serving() as world, sitting_at(world) as page:
+        panel = page.locator("#faults")
+        await panel.locator("summary").focus()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        await expect(panel.get_by_label("platform")).to_be_focused()
+        await page.keyboard.type("discord")
+        await page.keyboard.press("Tab")
+        await page.keyboard.type("refuse")
+        await expect(panel.locator(".about")).to_have_text("it is refused")
+        await expect(panel.get_by_label("seconds")).to_be_hidden()
+        await page.keyboard.press("Tab")
+        await page.keyboard.type("harshly")
+        await page.keyboard.press("Tab")
+        await page.keyboard.type("update")
+        await page.keyboard.press("Tab")
+        await expect(panel.get_by_label("times")).to_be_focused()
+        await page.keyboard.press("ControlOrMeta+a")
+        await page.keyboard.type("3")
+        await page.keyboard.press("Enter")
+
+        armed = panel.locator(".armed li")
+        await expect(armed).to_contain_text("discord · refuse · harshly · on update · 3 more")
+        (one,) = world.discord.faults.armed
+        wanted = Fault(kind="refuse", variant="harshly", on="update", times=3)
+        assert one.fault == wanted
+        assert world.discord.faults.strike("call", Passing("update", "general"))
+        await expect(panel.locator(".fired li")).to_contain_text(
+            "discord · refuse · harshly · on update · #general"
+        )
+        await expect(armed).to_contain_text("2 more")
+        await expect(panel.locator(".count")).to_have_text("1 armed, 1 fired")
+
+        await armed.get_by_role("button", name="Take back").focus()
+        await page.keyboard.press("Enter")
+        await expect(armed).to_have_count(0)
+        assert world.discord.faults.armed == ()
+
+
+async def test_an_act_happens_now_and_its_refusal_is_shown() -> None:
+    async with serving() as world, sitting_at(world) as page:
+        panel = page.locator("#faults")
+        await panel.locator("summary").click()
+        await panel.locator("[name=kind]").select_option("cut")
+        await expect(panel.get_by_label("times")).to_be_hidden()
+        await panel.get_by_label("code").fill("4009")
+        await panel.get_by_role("button", name="Arm").click()
+        await expect(panel.locator(".fired li")).to_contain_text("slack · cut")
+        (performed,) = world.slack.performed
+        assert performed.code == 4009
+        world.slack.connect(False)
+        await panel.get_by_role("button", name="Arm").click()
+        await expect(panel.get_by_role("alert")).to_have_text("no bot is connected")
+
+        await panel.locator("[name=on]").select_option("post")
+        await panel.get_by_role("button", name="Arm").click()
+        await expect(panel.locator(".armed li")).to_have_count(1)
+        await expect(panel.get_by_role("alert")).to_be_hidden()
+        await panel.get_by_role("button", name="Clear").click()
+        await expect(panel.locator(".armed li")).to_have_count(0)
+
+
 async def test_a_phone_shows_all_of_it_without_scrolling_sideways() -> None:
     phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
     async with serving() as world, sitting_at(world, **phone) as page:
         world.slack.say("```\n" + "wide " * 80 + "\n```\n" + "unbroken" * 40)
         await world.slack.post(channel="general", user="bob", text="x" * 400)
         await expect(page.locator("#slack .message")).to_have_count(2)
+        await page.locator("#faults summary").click()
+        await expect(page.locator("#faults form")).to_be_visible()
         width = "[document.documentElement.scrollWidth, innerWidth]"
         assert await page.evaluate(width) == [360, 360]
         slack = await page.locator("#slack").bounding_box()

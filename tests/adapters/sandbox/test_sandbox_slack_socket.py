@@ -320,6 +320,25 @@ async def test_pings_are_answered_with_their_own_payload() -> None:
         assert (pong.type, pong.data) == (aiohttp.WSMsgType.PONG, b"sdk-ping-pong:1.5")
 
 
+async def test_a_quiet_client_is_pinged_and_one_that_does_not_answer_is_given_up() -> None:
+    async with slack(heartbeat=0.1) as served, aiohttp.ClientSession() as session:
+        timeout = aiohttp.ClientWSTimeout(ws_close=0.1)
+        quiet = await session.ws_connect(
+            await socket_url(served), autoping=False, autoclose=False, timeout=timeout
+        )
+        await quiet.receive_json()
+        assert (await quiet.receive(timeout=2)).type is aiohttp.WSMsgType.PING
+        assert (await quiet.receive(timeout=2)).type is aiohttp.WSMsgType.CLOSE
+        await quiet.close()
+        answering = await session.ws_connect(await socket_url(served))
+        await answering.receive_json()
+        # Each ping would begin the library's own time limit anew.
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await answering.receive()
+        assert served.world.connected()
+
+
 async def test_a_frame_that_is_no_acknowledgement_is_ignored() -> None:
     async with slack() as served, aiohttp.ClientSession() as session:
         ws = await session.ws_connect(await socket_url(served))

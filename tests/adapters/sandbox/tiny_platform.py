@@ -6,6 +6,7 @@ that waits for ever, as a long poll would, and one WebSocket.
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,11 @@ from typing import Any, Literal
 import aiohttp
 from aiohttp import WSCloseCode, web
 
+from adapters.sandbox.faults import Fault, Faults, Kind
 from adapters.sandbox.platform import (
     BOT_HANDLE,
     CHANNELS,
+    AuditView,
     ControlError,
     MessageView,
     ReactionView,
@@ -25,6 +28,20 @@ from adapters.sandbox.server import Sandbox
 
 _FIRST_SLACK_S = 1_795_427_000
 _FIRST_DISCORD_ID = 1_572_900_000_000_000_000
+
+
+KINDS = {
+    "delay": Kind(about="it comes late", sites=frozenset({"event"}), seconds=1.0),
+    "refuse": Kind(
+        about="it is refused",
+        sites=frozenset({"call"}),
+        variants=("softly", "harshly"),
+        refuses=True,
+    ),
+    "cut": Kind(
+        about="the line is cut", sites=frozenset({"event", "call"}), code=4000, is_act=True
+    ),
+}
 
 
 @dataclass
@@ -40,6 +57,17 @@ class TinyPlatform:
     _sockets: set[web.WebSocketResponse] = field(default_factory=set)
     _next: int = 0
     base_url: Callable[[], str] = field(default=lambda: "")
+    performed: list[Fault] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.faults = Faults(
+            KINDS,
+            events=("message", "reaction"),
+            perform=self._perform,
+            clock=time.time,
+            changed=self._changed,
+        )
+        self.faults.know_calls(("post", "update"))
 
     # What the test does as the bot
 
@@ -110,6 +138,15 @@ class TinyPlatform:
     def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
         return tuple(self._rooms.get(self._room(channel, user), ()))
 
+    def audit(self) -> Sequence[AuditView]:
+        return [
+            AuditView(
+                view, "dm" if room.startswith("dm:") else room, room.partition(":")[2] or None
+            )
+            for room, views in self._rooms.items()
+            for view in views
+        ]
+
     def activity(self, *, channel: str, user: str) -> str | None:
         return self._activity.get(self._room(channel, user))
 
@@ -122,6 +159,11 @@ class TinyPlatform:
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
     # Inside
+
+    def _perform(self, fault: Fault, channel: str | None) -> None:
+        if not self.online:
+            raise ControlError("no bot is connected")
+        self.performed.append(fault)
 
     def _room(self, channel: str, user: str) -> str:
         if channel == "dm":
