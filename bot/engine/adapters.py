@@ -8,6 +8,7 @@ taken before hold the adapter themselves and finish on it.
 
 import asyncio
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import structlog
 from bot.engine import adapter_file
 from bot.engine.adapter_file import AdapterError
 from bot.engine.lora import Adapter, stack
+from bot.engine.threads import on_own_thread
 from bot.engine.weights import LoadedModel
 from bot.errors import RefusedError
 
@@ -63,7 +65,7 @@ class Adapters:
         if name == self._loaded.id:
             raise AdapterError(f"{name!r} is the model itself")
         async with self._loading:
-            adapter = await asyncio.to_thread(self._read, name, path, sha256)
+            adapter = await on_own_thread(partial(self._read, name, path, sha256))
             known = self._named.get(name)
             if known is not None and known.sha256 == adapter.sha256:
                 return known

@@ -142,7 +142,7 @@ class Loop:
 
     def _try_step(self) -> bool:
         """Run a step; False when it raised."""
-        before = Sample.now(with_idle=self._crew.is_small)
+        before = Sample.now()
         try:
             self._step()
         except Exception as error:  # the border: any error of the model lands here
@@ -154,7 +154,7 @@ class Loop:
             self._runner.reset()
             return False
         self._num_failed_in_row = 0
-        passed = Sample.now(with_idle=self._crew.is_small) - before
+        passed = Sample.now() - before
         self.stats = self.stats.timed(passed.wall_s, self._crew.num)
         if self._watches_crew and self._crew.observe(passed) != self.stats.threads:
             torch.set_num_threads(self._crew.num)

@@ -8,6 +8,7 @@ is, or it takes most of the machine's memory.
 
 import importlib.util
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ class Peer:
     def handle(self, job: Json) -> Json:
         """Answer one job."""
         if job["do"] == "load":
-            return self._load(job)
+            # Threads that computed here would take the spinning from those that answer.
+            with ThreadPoolExecutor(1) as own:
+                return own.submit(self._load, job).result()
         return self._answer(job["prompts"], job["new_tokens"], job["chats"])
 
     def _load(self, job: Json) -> Json:

@@ -13,17 +13,19 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 import structlog
+import torch
 from aiohttp import web
 
 from bot.engine import runner, weights
 from bot.engine.api import Api
 from bot.engine.engine import Engine
-from bot.engine.threads import choose_threads
+from bot.engine.threads import choose_threads, on_own_thread
 from bot.errors import ConfigError, ModelError, PortInUse
 from bot.settings import ServeSettings
 
@@ -51,7 +53,9 @@ async def serve(
     """
     _check_reach(settings)
     with _taken(settings) as taken:
-        loaded = await asyncio.to_thread(_load, settings, state_dir)
+        num_threads = choose_threads(settings.threads)
+        loaded = await on_own_thread(partial(_load, settings, state_dir, num_threads))
+        torch.set_num_threads(1)  # of this thread, for the same reason
         engine = Engine(
             loaded,
             max_running=settings.max_running,
@@ -59,7 +63,7 @@ async def serve(
             max_running_person=settings.max_running_person,
             max_waiting_person=settings.max_waiting_person,
             prefill_chunk=settings.prefill_chunk,
-            num_threads=choose_threads(settings.threads),
+            num_threads=num_threads,
             adapters_dir=settings.adapters_dir or state_dir / "adapters",
         )
         api_key = settings.api_key.get_secret_value() if settings.api_key else None
@@ -97,7 +101,8 @@ async def serve(
             raise ModelError(f"the engine gave up after {engine.death}; its log says more")
 
 
-def _load(settings: ServeSettings, state_dir: Path) -> weights.LoadedModel:
+def _load(settings: ServeSettings, state_dir: Path, num_threads: int) -> weights.LoadedModel:
+    torch.set_num_threads(num_threads)
     loaded = weights.load(settings, state_dir)
     return runner.fitted(loaded, kv_memory_mb=settings.kv_memory_mb)
 

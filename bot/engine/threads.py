@@ -1,13 +1,18 @@
 """How many threads the model's arithmetic gets: what this process may use, not what is there."""
 
+import asyncio
 import math
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil
+
+_T = TypeVar("_T")
 
 _LOOK_S: Final = 0.05
 """Steps are looked at together until they took this long; the system counts in hundredths."""
@@ -49,16 +54,15 @@ def cgroup_cpus(text: str) -> float | None:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Seconds since some moment: of the clock, of this process on all CPUs, and that the CPUs it
-    may use were idle, all together (0 where nobody asked)."""
+    may use were idle, all together."""
 
     wall_s: float
     busy_s: float
     idle_s: float
 
     @classmethod
-    def now(cls, *, with_idle: bool) -> "Sample":
-        """The idle time takes a tenth of a millisecond to read, or more with many CPUs."""
-        return cls(time.monotonic(), time.process_time(), _idle_s() if with_idle else 0.0)
+    def now(cls) -> "Sample":
+        return cls(time.monotonic(), time.process_time(), _idle_s())
 
     def __sub__(self, other: "Sample") -> "Sample":
         return Sample(
@@ -79,10 +83,9 @@ class Crew:
 
     Threads spin while they wait for each other, so as many as there are CPUs are fastest where
     nobody else wants these, and far the slowest where somebody does: with one of two CPUs taken, a
-    step of two threads took 5 to 9 times as long as one of a single thread. Spinning threads that
-    have their CPUs use all of their time; those that have not, do not. So after steps in which the
-    process had less, the crew shrinks to what it had; it grows again once CPUs stood idle, and
-    later each time that it was wrong.
+    step of two threads took 5 to 9 times as long as one of a single thread. What this process used
+    and what stood idle is what it can have. The crew shrinks to that after steps in which that was
+    less than its number; it grows when it has been more, and later each time that it was wrong.
     """
 
     def __init__(self, most: int) -> None:
@@ -91,36 +94,42 @@ class Crew:
         self._grown_for_s = math.inf
         self._pause_s = _SHORTEST_PAUSE_S
 
-    @property
-    def is_small(self) -> bool:
-        """Whether it may grow, for which it must be told what was idle."""
-        return self.num < self.most
-
     def observe(self, step: Sample) -> int:
         """Count a step that `num` threads computed; returns the next step's `num`."""
         self._seen += step
         self._grown_for_s += step.wall_s
         seen = self._seen
-        if (
-            self.num > 1
-            and seen.wall_s >= _LOOK_S
-            and seen.busy_s < (self.num - _MISSED) * seen.wall_s
-        ):
+        if seen.wall_s < _LOOK_S:
+            return self.num
+        available = (seen.busy_s + seen.idle_s) / seen.wall_s
+        fitting = min(self.most, max(1, int(available + 0.25)))
+        if fitting < self.num and available < self.num - _MISSED:
             was_wrong = self._grown_for_s < self._pause_s
-            self._pause_s = (
-                min(2 * self._pause_s, _LONGEST_PAUSE_S) if was_wrong else _SHORTEST_PAUSE_S
-            )
-            self._turn(max(1, int(seen.busy_s / seen.wall_s + 0.25)))
-        elif self.num < self.most and seen.wall_s >= self._pause_s:
-            num_idle = int(seen.idle_s / seen.wall_s + 0.25)
-            self._turn(min(self.most, self.num + num_idle))
-            self._grown_for_s = 0.0 if num_idle else self._grown_for_s
-        elif self.num == self.most and seen.wall_s >= _LOOK_S:
-            self._seen = _NOTHING
+            longer_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            self._pause_s = longer_s if was_wrong else _SHORTEST_PAUSE_S
+            self._turn(fitting)
+        elif self.num == self.most:
+            self._turn(self.num)
+        elif seen.wall_s >= self._pause_s:
+            self._grown_for_s = 0.0 if fitting > self.num else self._grown_for_s
+            self._turn(max(fitting, self.num))
         return self.num
 
     def _turn(self, num: int) -> None:
         self.num, self._seen = num, _NOTHING
+
+
+async def on_own_thread(work: Callable[[], _T]) -> _T:
+    """What `work` returns, computed on a thread that ends with it.
+
+    libgomp keeps threads for each thread that ever computed, counts them all, and hardly spins
+    where there are more than CPUs. Only the thread that runs the model may have them for long.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="own")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+    finally:
+        pool.shutdown(wait=False)
 
 
 def spins() -> bool:

@@ -4,24 +4,35 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from bot.engine.threads import Crew, Sample, cgroup_cpus, threads_for
+from bot.engine.threads import Crew, Sample, cgroup_cpus, on_own_thread, threads_for
+from tests.waiting import until
 
 _STEP_S = 0.1
 
 
-def run(crew: Crew, seconds: float, *, busy: float, idle: float = 0.0) -> list[int]:
-    """Steps of a tenth of a second in which the process has `busy` CPUs and `idle` CPUs stand
-    still: the number of threads of each."""
-    used = []
+def run(crew: Crew, seconds: float, *, cpus: float, used: float | None = None) -> list[int]:
+    """Steps of a tenth of a second in which `cpus` are there for the process, which uses as many
+    as it has threads, or `used`: the number of threads of each."""
+    numbers = []
     for _ in range(round(seconds / _STEP_S)):
-        used.append(crew.num)
-        share = min(busy, crew.num)
-        crew.observe(Sample(_STEP_S, share * _STEP_S, idle * _STEP_S))
-    return used
+        numbers.append(crew.num)
+        busy = min(cpus, crew.num if used is None else used)
+        crew.observe(Sample(_STEP_S, busy * _STEP_S, (cpus - busy) * _STEP_S))
+    return numbers
+
+
+def run_misled(crew: Crew, seconds: float) -> list[int]:
+    """The same on two CPUs, one of which stands idle only while the crew leaves it."""
+    return [
+        one
+        for _ in range(round(seconds / _STEP_S))
+        for one in run(crew, _STEP_S, cpus=2.0 if crew.num == 1 else 1.0)
+    ]
 
 
 def test_one_cpu_is_left_to_the_event_loop_where_there_are_three() -> None:
@@ -36,27 +47,30 @@ def test_a_quota_of_the_control_group_is_read() -> None:
 
 
 def test_a_crew_alone_on_the_machine_stays_whole() -> None:
-    assert set(run(Crew(4), 10, busy=3.9)) == {4}
+    assert set(run(Crew(4), 10, cpus=3.9)) == {4}
 
 
-def test_a_crew_shrinks_to_the_cpus_that_it_had() -> None:
+def test_a_crew_that_leaves_cpus_idle_stays_whole() -> None:
+    assert set(run(Crew(2), 10, cpus=2.0, used=1.1)) == {2}
+
+
+def test_a_crew_shrinks_to_the_cpus_that_others_leave() -> None:
     crew = Crew(4)
-    assert run(crew, 0.2, busy=2.1) == [4, 2]
-    assert run(crew, 10, busy=1.9) == [2] * 100
+    assert run(crew, 0.2, cpus=2.1) == [4, 2]
+    assert run(crew, 10, cpus=1.9) == [2] * 100
 
 
 def test_a_crew_grows_again_when_cpus_stand_idle() -> None:
     crew = Crew(2)
-    run(crew, 0.1, busy=1.0)
+    run(crew, 0.1, cpus=1.0)
     assert crew.num == 1
-    assert set(run(crew, 5, busy=1.0, idle=0.1)) == {1}
-    run(crew, 0.6, busy=2.0, idle=1.0)
+    assert set(run(crew, 5, cpus=1.1)) == {1}
+    run(crew, 1.1, cpus=2.0)
     assert crew.num == 2
 
 
 def test_a_crew_that_grew_in_error_waits_longer_each_time() -> None:
-    crew = Crew(2)
-    used = run(crew, 120, busy=1.0, idle=1.0)  # it stands idle only while the crew is small
+    used = run_misled(Crew(2), 120)
     pauses = [len(list(steps)) for num, steps in itertools.groupby(used) if num == 1]
     assert pauses[:4] == sorted(pauses[:4])
     assert max(pauses) == round(30 / _STEP_S)
@@ -65,16 +79,17 @@ def test_a_crew_that_grew_in_error_waits_longer_each_time() -> None:
 
 def test_a_crew_that_was_right_to_grow_is_soon_whole_again_the_next_time() -> None:
     crew = Crew(2)
-    run(crew, 100, busy=1.0, idle=1.0)
-    run(crew, 60, busy=2.0, idle=1.0)
+    run_misled(crew, 100)
+    run(crew, 70, cpus=2.0)
     assert crew.num == 2
-    run(crew, 0.1, busy=1.0)
-    assert 2 in run(crew, 1, busy=2.0, idle=1.0)
+    run(crew, 0.1, cpus=1.0)
+    assert crew.num == 1
+    assert 2 in run(crew, 1, cpus=2.0)
 
 
 def test_one_thread_is_always_left() -> None:
-    assert run(Crew(1), 1, busy=0.2) == [1] * 10
-    assert set(run(Crew(3), 5, busy=0.1)[1:]) == {1}
+    assert run(Crew(1), 1, cpus=0.2) == [1] * 10
+    assert set(run(Crew(3), 5, cpus=0.1)[1:]) == {1}
 
 
 def test_steps_too_short_to_tell_are_looked_at_together() -> None:
@@ -85,13 +100,12 @@ def test_steps_too_short_to_tell_are_looked_at_together() -> None:
 
 
 def test_a_sample_tells_what_passed_since_another() -> None:
-    before = Sample.now(with_idle=True)
+    before = Sample.now()
     sum(range(300_000))
-    passed = Sample.now(with_idle=True) - before
+    passed = Sample.now() - before
     assert passed.busy_s > 0
     assert 0 < passed.wall_s < 60
     assert passed.idle_s >= 0
-    assert Sample.now(with_idle=False).idle_s == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="libgomp is Linux's")
@@ -114,6 +128,13 @@ def test_threads_spin_unless_the_environment_says_otherwise(
 
 
 def test_idle_time_counts_only_the_cpus_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    everywhere = Sample.now(with_idle=True).idle_s
+    everywhere = Sample.now().idle_s
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert 0 < Sample.now(with_idle=True).idle_s <= everywhere
+    assert 0 < Sample.now().idle_s <= everywhere
+
+
+async def test_a_thread_of_ones_own_ends_with_its_work() -> None:
+    assert (await on_own_thread(threading.current_thread)).name.startswith("own")
+    await until(lambda: not any(one.name.startswith("own") for one in threading.enumerate()))
+    with pytest.raises(ZeroDivisionError):
+        await on_own_thread(lambda: 1 // 0)
