@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from bot.engine.backend import Backend
+from bot.engine.backend import GATHERED, Backend
 from bot.engine.engine import Engine
 from bot.engine.request import Delta, Request, Sampling
 from bot.engine.weights import LoadedModel
@@ -44,7 +44,9 @@ class Serving(Protocol):
 
 
 def with_blocks(loaded: LoadedModel, num_blocks: int) -> LoadedModel:
-    """The model with a cache of so many blocks, as if there were no more memory."""
+    """The model with a cache of so many small blocks, as if there were no more memory."""
+    if loaded.backend is GATHERED:
+        loaded = replace(loaded, backend=replace(GATHERED, block_size=16))
     context = min(loaded.context, num_blocks * loaded.backend.block_size)
     return replace(loaded, num_blocks=num_blocks, context=context)
 

@@ -7,7 +7,6 @@ import shutil
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from bot.engine import weights
+from bot.engine import adapter_file, weights
 from bot.engine.adapter_file import MAX_RANK, AdapterError
 from bot.engine.adapters import MAX_ADAPTERS, Adapters, UnknownRelease
 from bot.engine.engine import Engine
@@ -208,20 +207,28 @@ async def test_running_and_waiting_answers_finish_on_the_weights_they_began_on(
 
 
 async def test_answers_grow_and_begin_while_an_adapter_is_being_loaded(
-    make_engine: MakeEngine, folder: Path, oracles: dict[str, Any]
+    make_engine: MakeEngine,
+    folder: Path,
+    oracles: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A load that takes as long as this test wants: its thread is kept busy."""
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    """A load that takes as long as this test wants, as from a slow disk."""
     engine = make_engine(max_running=2)
     await engine.adapters.load("stable", "stable")
     is_free = threading.Event()
+    read_file = adapter_file.read
+
+    def read_slowly(*args: Any, **named: Any) -> Any:
+        assert is_free.wait(20)
+        return read_file(*args, **named)
+
+    monkeypatch.setattr(adapter_file, "read", read_slowly)
     running, other = prompts(30, 12)
     async with (
         asyncio.TaskGroup() as group,
         aclosing(engine.generate(Request("long", running, greedy(5000), "stable"))) as stream,
     ):
         await anext(stream)
-        busy = group.create_task(asyncio.to_thread(is_free.wait, 20))
         loading = group.create_task(engine.adapters.load("canary", "canary"))
         try:
             for number in range(3):
@@ -233,7 +240,6 @@ async def test_answers_grow_and_begin_while_an_adapter_is_being_loaded(
             assert not loading.done()
         finally:
             is_free.set()
-        await busy
         await loading
         text, _ = await read(engine, Request("canary", other, greedy(12), "canary"))
         assert text == expected(oracles["canary"], engine, other, 12)

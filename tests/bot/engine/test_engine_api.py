@@ -2,12 +2,13 @@
 
 import asyncio
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import openai
 import orjson
 import pytest
 
+from bot.engine.backend import GATHERED
 from tests.bot.engine.api_client import HI, client_of, collect, http_of
 from tests.bot.engine.support import CONTEXT, Serving
 
@@ -24,14 +25,18 @@ async def until_running(address: str, num: int) -> None:
             await asyncio.sleep(0.01)
 
 
+LONG: Final[Any] = [{"role": "user", "content": "Hello, hello, hello, hello and hello!"}]
+"""Longer than a block."""
+
+
 async def test_a_streamed_answer_is_the_whole_answer(serving: Serving) -> None:
     async with serving() as address, client_of(address) as client:
         whole = await client.chat.completions.create(
-            model="tiny", messages=HI, max_tokens=40, temperature=0
+            model="tiny", messages=LONG, max_tokens=40, temperature=0
         )
         stream = await client.chat.completions.create(
             model="tiny",
-            messages=HI,
+            messages=LONG,
             max_completion_tokens=40,
             temperature=0,
             stream=True,
@@ -53,7 +58,7 @@ async def test_a_streamed_answer_is_the_whole_answer(serving: Serving) -> None:
     whole.usage.prompt_tokens_details = None
     assert chunks[-1].usage
     assert chunks[-1].usage.prompt_tokens_details
-    assert chunks[-1].usage.prompt_tokens_details.cached_tokens == 16
+    assert chunks[-1].usage.prompt_tokens_details.cached_tokens == GATHERED.block_size
     chunks[-1].usage.prompt_tokens_details = None
     assert (chunks[-1].choices, chunks[-1].usage) == ([], whole.usage)
     assert len({chunk.id for chunk in chunks}) == 1

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from transformers import AutoModelForCausalLM
 
 from bot.engine.answer import Answer
+from bot.engine.backend import GATHERED
 from bot.engine.body import ChatBody, CompletionBody, parse
 from bot.engine.metrics import Metrics
 from bot.engine.request import Delta
@@ -446,10 +447,11 @@ async def test_deltas_are_joined_but_the_first_and_the_last(serving: Serving) ->
 
 
 async def test_the_metrics_tell_what_was_done(serving: Serving) -> None:
+    long: Any = [{"role": "user", "content": "Hello, hello, hello, hello and hello!"}]
     async with serving(api_key="s3cret") as address, client_of(address, "s3cret") as client:
         for num in (5, 9):
             stream = await client.chat.completions.create(
-                model="tiny", messages=HI, max_tokens=num, stream=True
+                model="tiny", messages=long, max_tokens=num, stream=True
             )
             await collect(stream)
         async with http_of(address) as http:
@@ -472,7 +474,9 @@ async def test_the_metrics_tell_what_was_done(serving: Serving) -> None:
     assert samples["candor_e2e_request_latency_seconds_count"] == 2
     assert samples["candor_num_requests_running"] == 0
     assert samples["candor_num_requests_waiting"] == 0
-    assert samples["candor_prefix_cache_hits_total"] == 16  # a block of the same prompt
+    assert (
+        samples["candor_prefix_cache_hits_total"] == GATHERED.block_size
+    )  # a block of the same prompt
     assert samples["candor_failed_steps_total"] == 0
     assert 'finished_reason="length"' in text
 

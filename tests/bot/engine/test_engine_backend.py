@@ -84,4 +84,4 @@ def test_on_the_cpu_blocks_are_small_and_gathered() -> None:
     chosen = choose(config, dtype=torch.float32, device=torch.device("cpu"))
     assert chosen is GATHERED
     assert chosen.kernel is None
-    assert (GATHERED.block_size, FLASH.block_size) == (16, 256)
+    assert (GATHERED.block_size, FLASH.block_size) == (32, 256)
