@@ -26,10 +26,6 @@ _CONNECT_S = 10.0
 _SILENT_S = 600.0
 """Seconds without a byte before a request is given up: a long queue is silent for minutes."""
 
-_IDLE_S = 2.0
-"""Seconds that a connection is kept between two requests. While others are measured a server
-closes it, llama.cpp's after 5 s, and the next request would be lost on it."""
-
 
 class Client:
     """One server, by its base URL with or without `/v1`; `opened` makes one."""
@@ -105,9 +101,10 @@ async def opened(
 ) -> AsyncIterator[Client]:
     """A client of a server, by a Unix socket if `socket` is given."""
     connector = (
-        aiohttp.UnixConnector(str(socket), limit=0, keepalive_timeout=_IDLE_S)
+        # A connection for each request: llama.cpp's server closes them without a word.
+        aiohttp.UnixConnector(str(socket), limit=0, force_close=True)
         if socket
-        else aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S)
+        else aiohttp.TCPConnector(limit=0, force_close=True)
     )
     async with aiohttp.ClientSession(
         connector=connector,
