@@ -128,6 +128,13 @@ def grouped(num_blocks: Sequence[int], *, block_bytes: int) -> tuple[Group, ...]
     return tuple(groups)
 
 
+def refuse_unknown(softcap: float | None, sinks: torch.Tensor | None) -> None:
+    """Raises NotImplementedError for what would change the answer if it were left out: the model
+    is then refused when it is loaded, with this line."""
+    if softcap is not None or sinks is not None:
+        raise NotImplementedError("capped attention scores and attention sinks are not supported")
+
+
 def attend(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -148,8 +155,7 @@ def attend(
     `[1, tokens, heads, dim]`. Raises NotImplementedError for what would change the answer if it
     were left out: capped scores and attention sinks.
     """
-    if softcap is not None or s_aux is not None:
-        raise NotImplementedError("capped attention scores and attention sinks are not supported")
+    refuse_unknown(softcap, s_aux)
     index: Any = module.layer_idx
     layer = layout.cache.layer(index, key, value)
     num_kv, dim = key.shape[1], value.shape[3]
@@ -165,7 +171,7 @@ def attend(
             layer.keys,
             layer.values,
             out[:num_rows],
-            scale=scaling or query.shape[3] ** -0.5,
+            scale=query.shape[3] ** -0.5 if scaling is None else scaling,
             window=sliding_window,
         )
 

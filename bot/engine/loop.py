@@ -142,7 +142,8 @@ class Loop:
 
     def _try_step(self) -> bool:
         """Run a step; False when it raised."""
-        before = Sample.now()
+        started = time.monotonic()
+        before = Sample.now() if self._watches_crew else None
         try:
             self._step()
         except Exception as error:  # the border: any error of the model lands here
@@ -154,9 +155,8 @@ class Loop:
             self._runner.reset()
             return False
         self._num_failed_in_row = 0
-        passed = Sample.now() - before
-        self.stats = self.stats.timed(passed.wall_s, self._crew.num)
-        if self._watches_crew and self._crew.observe(passed) != self.stats.threads:
+        self.stats = self.stats.timed(time.monotonic() - started, self._crew.num)
+        if before and self._crew.observe(Sample.now() - before) != self.stats.threads:
             torch.set_num_threads(self._crew.num)
         return True
 

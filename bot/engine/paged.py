@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import pad
 from transformers import AttentionInterface
 
+from bot.engine.attention import refuse_unknown
 from bot.engine.cache import Cache
 from bot.engine.kernels import Kernel, how
 from bot.engine.upload import upload
@@ -121,8 +122,7 @@ def attend(
     `[1, tokens, heads, dim]`. Raises NotImplementedError for what would change the answer if it
     were left out: capped scores and attention sinks.
     """
-    if softcap is not None or s_aux is not None:
-        raise NotImplementedError("capped attention scores and attention sinks are not supported")
+    refuse_unknown(softcap, s_aux)
     index = module.layer_idx
     if not isinstance(index, int):
         raise TypeError("an attention layer has no number")

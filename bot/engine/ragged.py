@@ -94,7 +94,7 @@ class Rows:
         if not all(tensor.is_contiguous() for tensor in tensors):
             raise ValueError("the kernel reads contiguous tensors alone")
         job[_QUERY : _OUT + 1] = [tensor.data_ptr() for tensor in tensors]
-        gomp = library(_gomp_path())
+        gomp = openmp(_gomp_path())
         job[_WHO], job[_TEAM] = gomp.who, gomp.team
         job[_NUM_ROWS], job[_NUM_BLOCKS] = num_rows, num_blocks
         job[_NUM_SLOTS], job[_TABLE_WIDTH] = tables.shape
@@ -130,8 +130,8 @@ class Library:
 
 
 @cache
-def library(path: Path | None) -> Library:
-    """The library of that path, or None's one thread."""
+def openmp(path: Path | None) -> Library:
+    """The libgomp of that path, or None's one thread."""
     if path is None:
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
         return Library(lambda address, job, _: signature(address)(job))

@@ -142,8 +142,8 @@ def test_large_scores_do_not_overflow() -> None:
 def test_without_libgomp_one_thread_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     case = make_case([33, 5])
     with_it = case.run()
-    alone = ragged.library(None)
-    monkeypatch.setattr(ragged, "library", lambda _=None: alone)
+    alone = ragged.openmp(None)
+    monkeypatch.setattr(ragged, "openmp", lambda _=None: alone)
     assert torch.equal(case.run(), with_it)
 
 
