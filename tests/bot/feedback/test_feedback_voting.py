@@ -10,7 +10,7 @@ from bot.store import keys
 from bot.store.people import People
 from bot.store.turns import Turns
 from bot.store.votes import Change, Votes
-from tests.bot.turns_of import message, turn
+from tests.bot.turns_of import accepted, message, turn
 
 ANA = Person("slack", "U1", "Ana")
 
@@ -19,16 +19,16 @@ class Poll:
     """An answer of two parts, and what people do with it."""
 
     def __init__(self, client: "Redis") -> None:
-        self.turns, self.people = Turns(client), People(client)
+        self.client, self.turns, self.people = client, Turns(client), People(client)
         self.votes = Votes(client, self.turns, self.people)
         self.voting = Voting(self.turns, self.votes, self.people)
         self.turn = turn(answer="This.")
         self.parts = [message(), message()]
 
     async def open(self) -> "Poll":
-        await self.turns.add(self.turn)
-        for part in self.parts:
-            await self.turns.add_part(self.turn.id, part)
+        await accepted(self.client, self.turn)
+        for number, part in enumerate(self.parts):
+            await self.turns.add_part(self.turn.id, number, part)
         return self
 
     async def react(
