@@ -16,6 +16,7 @@ from bot.settings import ChatSettings
 from tests.bot.chat_bench import Gate, asked, chat_bench
 from tests.bot.store.outage import outage
 from tests.scripted_model import Piece, ScriptedModel, scripted_model
+from tests.waiting import until
 
 
 def port_of(server: ScriptedModel) -> int:
@@ -189,9 +190,11 @@ async def test_a_store_that_goes_away_before_the_prompt_is_waited_for(
                         back.set()
                 return found
 
+        async def is_running() -> bool:
+            return await bench.status(question) == "running"
+
         answering = asyncio.create_task(all_events())
-        while await bench.status(question) != "running":
-            await asyncio.sleep(0.01)
+        await until(is_running)
         async with outage(client, tmp_path):
             away.set()
             await asyncio.wait_for(back.wait(), 5)
