@@ -43,7 +43,6 @@ class CatchUp:
         self,
         platform: Platform,
         *,
-        take: Take,
         rereads: Rereads,
         turns: Turns,
         marks: Marks,
@@ -54,7 +53,6 @@ class CatchUp:
         """Questions younger than `asked_s` seconds are answered, answers younger than `voted_s`
         have their reactions read back."""
         self._platform = platform
-        self._take = take
         self._rereads = rereads
         self._turns = turns
         self._marks = marks
@@ -73,7 +71,7 @@ class CatchUp:
         """Events may be missed from now on."""
         self._is_listening = False
 
-    async def run(self, history: History) -> None:
+    async def run(self, history: History, take: Take) -> None:
         """Catch up after each fresh connection, until cancelled."""
         await self._fresh.wait()
         since = await insist(lambda: self._marks.awake(self._platform), "the last sign of life")
@@ -82,7 +80,7 @@ class CatchUp:
             while True:
                 self._fresh.clear()
                 await self._recent_votes()
-                await self._questions(history, since)
+                await self._questions(history, take, since)
                 if signing is None:  # until then a crash begins again where this one began
                     signing = group.create_task(self._sign())
                 await self._fresh.wait()
@@ -97,7 +95,7 @@ class CatchUp:
             if platform == self._platform:
                 self._rereads.add(MessageRef(self._platform, "", channel, message))
 
-    async def _questions(self, history: History, since: float | None) -> None:
+    async def _questions(self, history: History, take: Take, since: float | None) -> None:
         """Take in what was asked meanwhile; nothing before the first sign of life."""
         if since is None:
             return
@@ -107,7 +105,7 @@ class CatchUp:
             try:
                 async for incoming in history.missed(oldest):
                     count += 1
-                    await self._take(incoming)
+                    await take(incoming)
                 break
             except (PlatformUnavailable, MessageGone, StoreUnavailable) as error:
                 log.warning("not caught up yet", platform=self._platform, error=str(error))

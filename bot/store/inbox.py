@@ -71,6 +71,7 @@ class Inbox:
                     keys.inbox(question.platform),
                     keys.open_turns(conversation.key),
                     keys.PARTS,
+                    keys.places(question.platform),
                 ],
                 [
                     turn.id,
@@ -81,6 +82,8 @@ class Inbox:
                     notice,
                     keys.message(notice) if notice else "",
                     time.time(),
+                    conversation.key,
+                    keys.PLACES_KEPT,
                     *fields,
                 ],
             )
