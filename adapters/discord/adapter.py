@@ -1,34 +1,24 @@
-"""The Discord adapter: one client at a time, replaced when it breaks.
-
-Owns the connection and its supervision. Handlers only translate and hand over.
-"""
+"""The Discord adapter: handlers that translate and hand over, on the client of the moment."""
 
 import asyncio
 import time
 
-import aiohttp
 import discord
-import structlog
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from adapters.border import Border
+from adapters.discord.calls import Calls
+from adapters.discord.connection import Connection
+from adapters.discord.gateway import GatewayClient, Terms
 from adapters.discord.surface import DiscordSurface
 from adapters.discord.translate import incoming, reaction
 from adapters.tasks import Tasks
-from bot.errors import PlatformError
 from bot.settings import DiscordSettings
-
-log = structlog.get_logger()
 
 EDIT_INTERVAL_S = 1.2
 """Between two edits in a channel; about 5 in 5 s are let through (not documented)."""
-BACKOFF_MIN_S = 5.0
-BACKOFF_MAX_S = 600.0
-"""A new client identifies anew, and 1,000 a day end the token: ten minutes make 144."""
-STEADY_S = 600.0
-"""A client that ran this long was no failed start."""
 
 
 class DiscordAdapter:
@@ -37,11 +27,15 @@ class DiscordAdapter:
     def __init__(self, settings: DiscordSettings, border: Border) -> None:
         if settings.token is None:
             raise ValueError("a Discord adapter needs discord.token")
-        self._token = settings.token.get_secret_value()
         self._border = border
-        self._content = settings.message_content
         self._client: _Client | None = None
         self._connected = asyncio.Event()
+        self._connection = Connection(
+            settings.token.get_secret_value(),
+            self._new_client,
+            content=settings.message_content,
+            on_fresh=self._connected.set,
+        )
         self.tasks = Tasks()
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
         # discord.py has its addresses as class attributes: one process, one Discord.
@@ -53,36 +47,12 @@ class DiscordAdapter:
         await self._connected.wait()
 
     async def run(self) -> None:
-        """Stay connected until cancelled. Raises PlatformError when Discord refuses the token."""
-        pause = BACKOFF_MIN_S
-        while True:
-            began = time.monotonic()
-            self._client = _Client(self._border, self.tasks, self._connected, content=self._content)
-            try:
-                async with self._client:
-                    await self._client.start(self._token)
-            except discord.LoginFailure as error:
-                raise PlatformError(
-                    "Discord refuses discord.token: copy the bot's token from the Developer Portal"
-                ) from error
-            except discord.PrivilegedIntentsRequired:
-                if not self._content:
-                    raise PlatformError("Discord refuses the bot's intents") from None
-                log.warning(
-                    "no message content intent: follow-ups without a mention are not seen; switch "
-                    "it on in the Developer Portal, or set discord.message_content to false"
-                )
-                self._content = False
-                continue
-            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-                log.warning("Discord connection lost", error=repr(error))
-            except Exception:
-                log.exception("Discord client broke")
-            if time.monotonic() - began > STEADY_S:
-                pause = BACKOFF_MIN_S
-            log.info("new Discord client", in_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, BACKOFF_MAX_S)
+        """Stay connected until cancelled. Raises PlatformError when Discord refuses us."""
+        await self._connection.run()
+
+    def _new_client(self, terms: Terms) -> "_Client":
+        self._client = _Client(terms, self._border, self.tasks, self._connection.calls)
+        return self._client
 
     async def stop(self, timeout_s: float) -> None:
         """Take no more events, and give running answers `timeout_s` seconds."""
@@ -91,41 +61,29 @@ class DiscordAdapter:
         await self.tasks.finish(timeout_s)
 
 
-class _Client(discord.Client):
+class _Client(GatewayClient):
     """discord.py's client with our handlers: they translate, and hand over to the border."""
 
-    def __init__(
-        self, border: Border, tasks: Tasks, connected: asyncio.Event, *, content: bool
-    ) -> None:
-        intents = discord.Intents(
-            guilds=True,
-            guild_messages=True,
-            guild_reactions=True,
-            dm_messages=True,
-            dm_reactions=True,
-            message_content=content,
-        )
-        super().__init__(
-            intents=intents,
-            allowed_mentions=discord.AllowedMentions.none(),
-            max_messages=None,  # only raw events are used
-            guild_ready_timeout=0.5,
-        )
+    def __init__(self, terms: Terms, border: Border, tasks: Tasks, calls: Calls) -> None:
+        super().__init__(terms)
         self._border = border
         self._tasks = tasks
-        self._ready_event = connected
+        self._calls = calls
         self.accepting = True
-
-    async def on_ready(self) -> None:
-        log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
-        self._ready_event.set()
 
     async def on_message(self, message: discord.Message) -> None:
         if self.user is None or not self.accepting:
             return
         question = incoming(message, self.user)
         if question is not None:
-            self._tasks.start(self._border.answer(question, DiscordSurface(message)))
+            surface = DiscordSurface(
+                self._calls,
+                message.channel.id,
+                message.guild.id if message.guild else None,
+                message.id,
+                isinstance(message.channel, discord.abc.GuildChannel),
+            )
+            self._tasks.start(self._border.answer(question, surface))
 
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
         if payload.member is None or not payload.member.bot:
