@@ -7,7 +7,8 @@ honestly, and the adapter goes on.
 
 import asyncio
 import time
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import structlog
 
@@ -61,6 +62,18 @@ class Border:
         self.rereads = Rereads(voting)
         self.is_hurried = False
         """Set when the process has to end at once: nothing more is said."""
+
+    async def guarded(self, call: Coroutine[Any, Any, None], **about: str) -> bool:
+        """Whether an event was made durable; what went wrong is logged, whatever it is."""
+        try:
+            await call
+        except StoreUnavailable as error:
+            log.error("event not taken in", error=str(error), **about)
+            return False
+        except Exception:
+            log.exception("event failed", **about)
+            return False
+        return True
 
     async def take(self, incoming: Incoming, surface: Surface) -> None:
         """Accept a message, if it is a question for us; durable once this returns.
@@ -165,7 +178,7 @@ class Border:
         """See whether the question was changed while nobody listened."""
         try:
             question = await history.question(turn.question)
-        except PlatformUnavailable as error:
+        except (PlatformUnavailable, MessageGone) as error:
             log.warning("question not looked at again", turn=turn.id, error=str(error))
             return
         if question is None:

@@ -1,4 +1,8 @@
-"""The Discord adapter: handlers that translate and hand over, on the client of the moment."""
+"""The Discord adapter: handlers that translate and hand over, on the client of the moment.
+
+Discord acknowledges nothing and delivers an event once: what a handler could not make durable is
+caught up on from the channel's history.
+"""
 
 import asyncio
 import time
@@ -9,34 +13,44 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from adapters.border import Border
-from adapters.discord.calls import Calls
+from adapters.catch_up import CatchUp
 from adapters.discord.connection import Connection
 from adapters.discord.gateway import GatewayClient, Terms
+from adapters.discord.history import DiscordHistory
 from adapters.discord.surface import DiscordSurface
-from adapters.discord.translate import incoming, reaction
-from adapters.tasks import Tasks
+from adapters.discord.translate import incoming, reaction, workspace
+from bot.domain import Conversation, Incoming, MessageRef, Turn
+from bot.insist import insist
 from bot.settings import DiscordSettings
+from bot.store.turns import Turns
 
 EDIT_INTERVAL_S = 1.2
 """Between two edits in a channel; about 5 in 5 s are let through (not documented)."""
+
+PLACES = 1000
+"""Direct messages that are looked at in catching up, at most."""
 
 
 class DiscordAdapter:
     """Candor on Discord."""
 
-    def __init__(self, settings: DiscordSettings, border: Border) -> None:
+    def __init__(
+        self, settings: DiscordSettings, border: Border, catch_up: CatchUp, turns: Turns
+    ) -> None:
         if settings.token is None:
             raise ValueError("a Discord adapter needs discord.token")
         self._border = border
-        self._client: _Client | None = None
+        self._catch_up = catch_up
+        self._turns = turns
         self._connected = asyncio.Event()
         self._connection = Connection(
             settings.token.get_secret_value(),
-            self._new_client,
+            lambda terms: _Client(terms, self),
             content=settings.message_content,
-            on_fresh=self._connected.set,
+            on_fresh=self._on_fresh,
         )
-        self.tasks = Tasks()
+        self.history = DiscordHistory(self._connection.calls, self._places)
+        self.is_refusing = False
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
         # discord.py has its addresses as class attributes: one process, one Discord.
         Route.BASE = settings.api_url
@@ -50,53 +64,121 @@ class DiscordAdapter:
         """Stay connected until cancelled. Raises PlatformError when Discord refuses us."""
         await self._connection.run()
 
-    def _new_client(self, terms: Terms) -> "_Client":
-        self._client = _Client(terms, self._border, self.tasks, self._connection.calls)
-        return self._client
+    def refuse(self) -> None:
+        """Take no more events: the next start catches up."""
+        self.is_refusing = True
+        self._catch_up.disconnected()
 
-    async def stop(self, timeout_s: float) -> None:
-        """Take no more events, and give running answers `timeout_s` seconds."""
-        if self._client is not None:
-            self._client.accepting = False
-        await self.tasks.finish(timeout_s)
+    async def answer(self, turn: Turn, resumed: bool) -> None:
+        """Answer a turn of the inbox to its end."""
+        surface = self._surface(turn.question, turn.conversation)
+        await self._border.answer(turn, surface, self.history, resumed=resumed)
 
+    async def take(self, question: Incoming) -> None:
+        """Take in a message. Raises StoreUnavailable when too many wait for the store."""
+        place = Conversation("discord", "", question.ref.channel, question.place)
+        await self._border.take(question, self._surface(question.ref, place))
 
-class _Client(GatewayClient):
-    """discord.py's client with our handlers: they translate, and hand over to the border."""
+    async def taken(self, question: Incoming) -> None:
+        """Take in a message as it comes."""
+        if not await self._border.guarded(self.take(question), message=question.ref.key):
+            self._catch_up.connected()  # its history is read again
 
-    def __init__(self, terms: Terms, border: Border, tasks: Tasks, calls: Calls) -> None:
-        super().__init__(terms)
-        self._border = border
-        self._tasks = tasks
-        self._calls = calls
-        self.accepting = True
-
-    async def on_message(self, message: discord.Message) -> None:
-        if self.user is None or not self.accepting:
+    async def voted(self, payload: discord.RawReactionActionEvent, client: "_Client") -> None:
+        """Take a reaction, or its removal, as it comes."""
+        if client.user is None or payload.user_id == client.user.id:
             return
-        question = incoming(message, self.user)
-        if question is not None:
-            surface = DiscordSurface(
-                self._calls,
-                message.channel.id,
-                message.guild.id if message.guild else None,
-                message.id,
-                isinstance(message.channel, discord.abc.GuildChannel),
-            )
-            self._tasks.start(self._border.answer(question, surface))
-
-    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
-        if payload.member is None or not payload.member.bot:
-            self._vote(payload)
-
-    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
-        self._vote(payload)
-
-    def _vote(self, payload: discord.RawReactionActionEvent) -> None:
-        if self.user is None or payload.user_id == self.user.id:
-            return
-        person = payload.member or self.get_user(payload.user_id)
+        person = payload.member or client.get_user(payload.user_id)
         if person is not None and person.bot:
             return
         name = person.display_name if person else ""
-        self._tasks.start(self._border.vote(reaction(payload, name=name, at=time.time())))
+        found = reaction(payload, client.user, name=name, at=time.time())
+        if not await self._border.guarded(self._border.vote(found), message=found.ref.key):
+            self._border.rereads.doubt(found.ref)
+
+    async def changed(self, ref: MessageRef, text: str | None) -> None:
+        """A message was edited, or deleted (None)."""
+        change = self._border.deleted(ref) if text is None else self._border.edited(ref, text)
+        await self._border.guarded(change, message=ref.key)
+
+    def cleared(self, ref: MessageRef) -> None:
+        """Reactions were cleared, which does not tell whose."""
+        self._border.rereads.doubt(ref)
+
+    def _surface(self, question: MessageRef, place: Conversation) -> DiscordSurface:
+        guild = int(question.workspace) if question.workspace != workspace(None) else None
+        return DiscordSurface(
+            self._connection.calls,
+            int(question.channel),
+            guild,
+            int(question.message),
+            place.place == "channel",
+        )
+
+    def _on_fresh(self) -> None:
+        self._connected.set()
+        if not self.is_refusing:
+            self._catch_up.connected()
+
+    async def _places(self, since: float) -> list[Conversation]:
+        week_ago = min(since, time.time() - 7 * 86_400)
+        return await insist(
+            lambda: self._turns.places("discord", week_ago, PLACES), "known conversations"
+        )
+
+
+class _Client(GatewayClient):
+    """discord.py's client with our handlers, which it runs as tasks."""
+
+    def __init__(self, terms: Terms, adapter: DiscordAdapter) -> None:
+        super().__init__(terms)
+        self._adapter = adapter
+
+    async def on_message(self, message: discord.Message) -> None:
+        if self.user is None or self._adapter.is_refusing:
+            return
+        question = incoming(message, self.user)
+        if question is not None:
+            await self._adapter.taken(question)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        message = payload.message
+        # Without a time of its own it is no edit: a link was unfolded.
+        if self.user is None or message.edited_at is None or message.author.bot:
+            return
+        question = incoming(message, self.user)
+        if question is not None:
+            await self._adapter.changed(question.ref, question.text)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        await self._adapter.changed(_ref(payload, payload.message_id), None)
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        for message_id in payload.message_ids:
+            await self._adapter.changed(_ref(payload, message_id), None)
+
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        await self._adapter.voted(payload, self)
+
+    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
+        await self._adapter.voted(payload, self)
+
+    async def on_raw_reaction_clear(self, payload: discord.RawReactionClearEvent) -> None:
+        self._adapter.cleared(_ref(payload, payload.message_id))
+
+    async def on_raw_reaction_clear_emoji(
+        self, payload: discord.RawReactionClearEmojiEvent
+    ) -> None:
+        self._adapter.cleared(_ref(payload, payload.message_id))
+
+
+def _ref(
+    payload: discord.RawMessageDeleteEvent
+    | discord.RawBulkMessageDeleteEvent
+    | discord.RawReactionClearEvent
+    | discord.RawReactionClearEmojiEvent,
+    message_id: int,
+) -> MessageRef:
+    return MessageRef(
+        "discord", workspace(payload.guild_id), str(payload.channel_id), str(message_id)
+    )

@@ -1,7 +1,7 @@
 """A place on Discord where an answer grows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import discord
@@ -10,6 +10,7 @@ import structlog
 from adapters.discord.calls import TYPING_S, Calls
 from adapters.discord.translate import workspace
 from adapters.markdown import utf16_size
+from adapters.surface import Known
 from bot.domain import MessageRef
 from bot.errors import MessageGone, PlatformUnavailable
 
@@ -81,7 +82,7 @@ class DiscordSurface:
 
         return self._ref(await self._calls.do(self._channel_id, send))
 
-    async def edit(self, ref: MessageRef, text: str) -> None:
+    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
         """Replace a part's text. Raises PlatformUnavailable, MessageGone."""
 
         async def edit(client: discord.Client) -> None:
@@ -98,9 +99,7 @@ class DiscordSurface:
 
         await self._calls.do(self._channel_id, delete)
 
-    async def find(
-        self, turn: str, part: int, text: str, known: Callable[[MessageRef], Awaitable[bool]]
-    ) -> MessageRef | None:
+    async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
         """The message of a post whose answer was lost; None when there is none.
 
         It is the oldest of ours after the question that says just this, refers to the question
