@@ -18,6 +18,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from adapters.sandbox.bodies import (
     Body,
+    a_person,
     error_answer,
     json_answer,
     not_blank,
@@ -31,7 +32,6 @@ from adapters.sandbox.platform import (
     BOT_HANDLE,
     CHANNELS,
     DM,
-    PEOPLE,
     AuditView,
     ControlError,
     Platform,
@@ -53,7 +53,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 _Channel = Annotated[str, one_of((*CHANNELS, DM))]
-_Person = Annotated[str, one_of(PEOPLE)]
+_Person = Annotated[str, AfterValidator(a_person)]
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -81,7 +81,7 @@ class MessagesQuery(Body):
     """Query of `GET /control/{platform}/messages`."""
 
     channel: _Channel
-    user: _Person = PEOPLE[0]
+    user: _Person | None = None
 
 
 class Control:
@@ -91,11 +91,13 @@ class Control:
         self,
         platforms: Mapping[str, Platform],
         *,
+        people: tuple[str, ...],
         changes: Changes,
         base_url: Callable[[], str],
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._platforms = platforms
+        self._people = people
         self._changes = changes
         self._base_url = base_url
         self._heartbeat_s = heartbeat_s
@@ -128,7 +130,7 @@ class Control:
 
     async def _post_message(self, request: web.Request) -> web.StreamResponse:
         platform = self._platform(request)
-        body = validated(PostMessage, await request.read())
+        body = validated(PostMessage, await request.read(), people=self._people)
         message = await platform.post(
             channel=body.channel,
             user=body.user,
@@ -140,7 +142,7 @@ class Control:
 
     async def _post_reaction(self, request: web.Request) -> web.StreamResponse:
         platform = self._platform(request)
-        body = validated(PostReaction, await request.read())
+        body = validated(PostReaction, await request.read(), people=self._people)
         await platform.react(
             channel=body.channel,
             message=body.message,
@@ -154,8 +156,8 @@ class Control:
         platform = self._platform(request)
         if len(request.query) != len(set(request.query)):
             raise ControlError("query: each key may stand there once")
-        query = validated(MessagesQuery, dict(request.query))
-        views = platform.messages(channel=query.channel, user=query.user)
+        query = validated(MessagesQuery, dict(request.query), people=self._people)
+        views = platform.messages(channel=query.channel, user=query.user or self._people[0])
         return json_answer([asdict(view) for view in views])
 
     async def _audit(self, request: web.Request) -> web.StreamResponse:
@@ -165,13 +167,13 @@ class Control:
         return json_answer(
             {
                 "bot": BOT_HANDLE,
-                "people": PEOPLE,
+                "people": self._people,
                 "channels": (*CHANNELS, DM),
                 "platforms": [
                     {
                         "name": name,
                         "connected": platform.connected(),
-                        "activity": _activity(platform),
+                        "activity": _activity(platform, self._people),
                     }
                     for name, platform in self._platforms.items()
                 ],
@@ -231,12 +233,12 @@ def _audited(one: AuditView) -> dict[str, Any]:
     return {**asdict(one.view), **body, "reactions": by_person}
 
 
-def _activity(platform: Platform) -> list[dict[str, str | None]]:
+def _activity(platform: Platform, people: tuple[str, ...]) -> list[dict[str, str | None]]:
     """Where the bot is shown to be doing something; `user` tells whose direct message it is."""
-    places = [(channel, None) for channel in CHANNELS] + [(DM, person) for person in PEOPLE]
+    places = [(channel, None) for channel in CHANNELS] + [(DM, person) for person in people]
     shown = []
     for channel, person in places:
-        text = platform.activity(channel=channel, user=person or PEOPLE[0])
+        text = platform.activity(channel=channel, user=person or people[0])
         if text:
             shown.append({"channel": channel, "user": person, "text": text})
     return shown

@@ -13,9 +13,6 @@ from aiohttp import web
 from adapters.sandbox.errors import ControlError as ControlError
 from adapters.sandbox.faults import Faults
 
-PEOPLE: tuple[str, ...] = ("alice", "bob", "carol", "dave")
-"""The people who sit at the sandbox, by their handle; the same on both platforms."""
-
 CHANNELS: tuple[str, ...] = ("general", "random")
 """Public channels, by name."""
 
@@ -74,10 +71,11 @@ class AuditView:
 class Platform(Protocol):
     """A loopback platform: its state, its wire protocol, and what a person can do in it.
 
-    `faults` is what is armed to go wrong in it.
+    `people` are the handles of those who sit at it, `faults` is what is armed to go wrong in it.
     """
 
     name: Literal["discord", "slack"]
+    people: tuple[str, ...]
     faults: Faults
 
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:

@@ -40,14 +40,19 @@ _NAMES: Final[dict[int, str]] = {
     BOT_ROLE_ID: BOT_HANDLE,
     PEOPLE_ROLE_ID: "people",
 }
-_TYPED: Final = re.compile(r"(?<![\w@])@(" + "|".join(HANDLES) + r")(?!\w)")
+_TYPED: Final = re.compile(r"(?<![\w@])@(\w+)")
 _STORED: Final = re.compile(r"<@[!&]?(\d{1,20})>")
 THREAD_NAME_LENGTH: Final = 40
 
 
-def to_wire(text: str) -> str:
-    """What a person typed, with mentions in the platform's form."""
-    return _TYPED.sub(lambda match: f"<@{HANDLES[match[1]]}>", text)
+def to_wire(state: State, text: str) -> str:
+    """What a person typed, with mentions of who is there in the platform's form."""
+
+    def mention(match: re.Match[str]) -> str:
+        number = HANDLES.get(match[1])
+        return f"<@{number}>" if number in state.users else match[0]
+
+    return _TYPED.sub(mention, text)
 
 
 def to_people(content: str) -> str:
@@ -57,12 +62,12 @@ def to_people(content: str) -> str:
     )
 
 
-def person_id(handle: str) -> int:
+def person_id(state: State, handle: str) -> int:
     """A person's user id; raises ControlError for anybody else, the bot included."""
-    try:
-        return PEOPLE_IDS[handle]
-    except KeyError:
-        raise ControlError(f"no such person: {handle!r}") from None
+    number = PEOPLE_IDS.get(handle)
+    if number not in state.users:
+        raise ControlError(f"no such person: {handle!r}")
+    return number
 
 
 def guild_channel_id(name: str) -> int:

@@ -4,7 +4,7 @@ The tables are changed here and by the transitions in `messages`, `reactions` an
 each change is told to `emit` in the order of happening. Nothing here knows of HTTP.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from adapters.sandbox.discord.changes import Change, TypingStarted
@@ -31,12 +31,6 @@ from adapters.sandbox.platform import BOT_HANDLE
 TYPING_S: Final = 10.0
 """How long a typing notice lives (Discord: Trigger Typing Indicator)."""
 
-ROLE_MEMBERS: Final[dict[int, frozenset[int]]] = {
-    BOT_ROLE_ID: frozenset({BOT_USER_ID}),
-    PEOPLE_ROLE_ID: frozenset(PEOPLE_IDS.values()),
-}
-"""Who holds which role. The bot's own is the one that its installation made."""
-
 
 class State:
     """All that exists, and its look-ups; those that raise, raise ApiError."""
@@ -48,6 +42,7 @@ class State:
         clock: Callable[[], float],
         permissions: Permission,
         nonce_window_s: float,
+        people: Sequence[str],
     ) -> None:
         self.emit = emit
         self.clock = clock
@@ -55,7 +50,12 @@ class State:
         self.snowflakes = Snowflakes(clock)
         self.users: dict[int, User] = {
             BOT_USER_ID: User(BOT_USER_ID, BOT_HANDLE, bot=True),
-            **{number: User(number, handle) for handle, number in PEOPLE_IDS.items()},
+            **{PEOPLE_IDS[handle]: User(PEOPLE_IDS[handle], handle) for handle in people},
+        }
+        # The bot's own role is the one that its installation made.
+        self.role_members: dict[int, frozenset[int]] = {
+            BOT_ROLE_ID: frozenset({BOT_USER_ID}),
+            PEOPLE_ROLE_ID: frozenset(self.users) - {BOT_USER_ID},
         }
         self.channels: dict[int, Channel] = {
             number: TextChannel(number, name, position)

@@ -1,4 +1,4 @@
-"""A loopback Discord: one guild, four people, one bot that connects with discord.py unchanged.
+"""A loopback Discord: one guild, its people, one bot that connects with discord.py unchanged.
 
 Owns the state, mounts REST, gateway and files under `/discord/`, and does for people what their
 client would do. Everything happens in one event loop; each change is dispatched to the bot's
@@ -45,6 +45,7 @@ from adapters.sandbox.discord.sessions import Sessions
 from adapters.sandbox.discord.state import TYPING_S, State
 from adapters.sandbox.discord.thread_start import start_thread
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.people import handles
 from adapters.sandbox.platform import AuditView, ControlError, MessageView
 
 DEFAULT_LIMITS: Final = Limits()
@@ -58,7 +59,8 @@ class DiscordWorld:
     `privileged_intents` are those switched on for the application; `permissions` what the bot's
     role may do. `limits` are the rate limits in force, by default none that bind. `clock` gives
     seconds of Unix time; `resume_s`, `nonce_window_s` and `file_life_s` are how long a session may
-    be away, a nonce is remembered, and the address of a file lives, in seconds.
+    be away, a nonce is remembered, and the address of a file lives, in seconds. `people` are some
+    of `handles`.
     """
 
     name: Literal["discord", "slack"] = "discord"
@@ -67,6 +69,7 @@ class DiscordWorld:
         self,
         *,
         token: str,
+        people: tuple[str, ...] = handles(),
         privileged_intents: Intents = Intents.MESSAGE_CONTENT,
         permissions: Permission = ALL_PERMISSIONS,
         limits: Limits = DEFAULT_LIMITS,
@@ -76,6 +79,7 @@ class DiscordWorld:
         nonce_window_s: float = 300.0,
         file_life_s: float = DEFAULT_LIFE_S,
     ) -> None:
+        self.people = people
         self._base_url: Callable[[], str] | None = None
         self._listeners: list[Callable[[], None]] = []
         self._timers: set[asyncio.TimerHandle] = set()
@@ -86,6 +90,7 @@ class DiscordWorld:
             clock=clock,
             permissions=permissions,
             nonce_window_s=nonce_window_s,
+            people=people,
         )
         self._cdn = Cdn(state=self._state, clock=clock, life_s=file_life_s, base_url=self._url)
         self._payloads = Payloads(self._state, self._cdn.url_of)
@@ -160,10 +165,10 @@ class DiscordWorld:
 
         Raises ControlError for what does not exist and for what Discord would refuse.
         """
-        author = person_id(user)
+        author = person_id(self._state, user)
         place: Channel = self._place(channel, author)
         answered = None if reply_to is None else message_id(reply_to)
-        draft = Draft(content=storable(to_wire(text)), reply_to=answered)
+        draft = Draft(content=storable(to_wire(self._state, text)), reply_to=answered)
         with telling():
             if thread is not None:
                 place = self._thread_under(place, message_id(thread), author)
@@ -171,14 +176,16 @@ class DiscordWorld:
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
         """Edit a person's own message."""
-        author = person_id(user)
+        author = person_id(self._state, user)
         found = self._find(channel, message, author)
         with telling():
-            messages.edit(self._state, found, author, Edit(content=storable(to_wire(text))))
+            messages.edit(
+                self._state, found, author, Edit(content=storable(to_wire(self._state, text)))
+            )
 
     async def delete(self, *, channel: str, message: str, user: str) -> None:
         """Delete a person's own message."""
-        author = person_id(user)
+        author = person_id(self._state, user)
         found = self._find(channel, message, author)
         with telling():
             messages.delete(self._state, found, author)
@@ -194,7 +201,7 @@ class DiscordWorld:
         burst: bool = False,
     ) -> None:
         """Add or remove a person's reaction; `burst` makes it a super reaction."""
-        giver = person_id(user)
+        giver = person_id(self._state, user)
         found = self._find(channel, message, giver)
         with telling():
             reaction = Reaction(reactions.emoji_of(emoji), giver, burst)
@@ -203,7 +210,7 @@ class DiscordWorld:
 
     def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
         """All messages of a channel and its threads, oldest first, without the platform's notes."""
-        places = self._places(channel, person_id(user))
+        places = self._places(channel, person_id(self._state, user))
         found = [one for place in places for one in self._state.history(place.id)]
         found.sort(key=lambda one: one.id)
         return [view(self._state, one) for one in found if one.type in SPOKEN]
@@ -216,11 +223,11 @@ class DiscordWorld:
 
     def pinged(self, *, channel: str, message: str, user: str) -> frozenset[int]:
         """The ids of those whom the message notified when it was sent."""
-        return self._find(channel, message, person_id(user)).pinged
+        return self._find(channel, message, person_id(self._state, user)).pinged
 
     def activity(self, *, channel: str, user: str) -> str | None:
         """`typing` while the bot is shown as typing in the channel or one of its threads."""
-        places = self._places(channel, person_id(user))
+        places = self._places(channel, person_id(self._state, user))
         typing = any(self._state.is_typing(place.id, BOT_USER_ID) for place in places)
         return "typing" if typing else None
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from adapters.sandbox.slack import payload
 from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.chat import with_metadata
-from adapters.sandbox.slack.directory import ALL_CHANNELS, BOT_USER_ID, IM_IDS, USER_IDS
+from adapters.sandbox.slack.directory import BOT_USER_ID, IM_IDS
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.messages import Json, Message
@@ -48,7 +48,7 @@ def open_(host: Host, call: Call) -> Json:
         users = [one for one in call.text("users").split(",") if one]
         if not users:
             raise SlackError("users_list_not_supplied")
-        ims = {USER_IDS[handle]: channel for handle, channel in IM_IDS.items()}
+        ims = {user: IM_IDS[handle] for user, handle in host.workspace.people.items()}
         if any(user not in ims for user in users):
             raise SlackError("user_not_found")
         if len(users) > 1:
@@ -75,7 +75,7 @@ def list_(host: Host, call: Call) -> Json:
     for one in types:
         call.need(_LIST_SCOPES[one])
     kinds = {_TYPES[one] for one in types}
-    rooms = [host.room(id_) for id_, one in ALL_CHANNELS.items() if one.kind in kinds]
+    rooms = [room for room in host.workspace.rooms if room.channel.kind in kinds]
     shown, cursor = page(call, rooms, lambda room: room.channel.id)
     return {"channels": [_as_json(room) for room in shown], **_next(cursor)}
 

@@ -7,11 +7,11 @@ Arguments are trusted: the Web API and the person side check them first.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapters.sandbox.slack import payload
-from adapters.sandbox.slack.directory import ALL_CHANNELS, IM_IDS, Channel
+from adapters.sandbox.slack.directory import BOT_USER_ID, IM_IDS, USER_IDS, Channel, channels
 from adapters.sandbox.slack.messages import Json, Message, Status, Thread
 from adapters.sandbox.slack.text import compose, mentions_bot
 
@@ -31,15 +31,25 @@ class Room:
 
 
 class Workspace:
-    """One team's channels and messages."""
+    """One team's channels and messages.
+
+    `people` is user id -> handle of those who are there, `users` the ids of them and the bot.
+    """
 
     def __init__(
-        self, *, clock: Callable[[], float], emit: Emit, changed: Callable[[], None]
+        self,
+        *,
+        people: Sequence[str],
+        clock: Callable[[], float],
+        emit: Emit,
+        changed: Callable[[], None],
     ) -> None:
+        self.people = {USER_IDS[handle]: handle for handle in people}
+        self.users = {*self.people, BOT_USER_ID}
         self.clock = clock
         self._emit = emit
         self._changed = changed
-        self._rooms = {id_: Room(channel) for id_, channel in ALL_CHANNELS.items()}
+        self._rooms = {id_: Room(channel) for id_, channel in channels(people).items()}
         self._statuses: dict[tuple[str, str], Status] = {}
         self.titles: dict[tuple[str, str], str] = {}
         self.prompts: dict[str, tuple[Json, ...]] = {}
@@ -50,6 +60,11 @@ class Workspace:
     def room(self, channel_id: str) -> Room | None:
         """The room of a channel, None when there is none."""
         return self._rooms.get(channel_id)
+
+    @property
+    def rooms(self) -> Sequence[Room]:
+        """All rooms, the public ones first."""
+        return tuple(self._rooms.values())
 
     def thread(self, value: Message) -> Thread:
         """The replies under a message."""
@@ -89,7 +104,7 @@ class Workspace:
         self, channel_id: str, user: str, typed: str, thread_ts: str | None
     ) -> Message:
         """Post what a person typed; the app hears of it, twice when it is mentioned."""
-        text, elements = compose(typed)
+        text, elements = compose(typed, self.users)
         message = Message(
             channel=channel_id,
             ts=self.next_ts(channel_id),
@@ -199,7 +214,7 @@ class Workspace:
 
     def open_home(self, handle: str, user: str, tab: str) -> None:
         """A person opens the app's home; `tab` is `home` or `messages`."""
-        channel = ALL_CHANNELS[IM_IDS[handle]]
+        channel = self._rooms[IM_IDS[handle]].channel
         ts = self.next_ts(channel.id)
         self._emit(payload.home_opened_event(user, channel, tab=tab, ts=ts), "app_home_opened")
 

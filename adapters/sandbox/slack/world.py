@@ -12,11 +12,12 @@ from typing import Literal
 from aiohttp import web
 
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.people import handles
 from adapters.sandbox.platform import AuditView, ControlError, MessageView
 from adapters.sandbox.slack import payload
 from adapters.sandbox.slack.chat import MAX_POST_CHARS
 from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, new_event_id
-from adapters.sandbox.slack.directory import ALL_CHANNELS, CHANNEL_IDS, USER_IDS
+from adapters.sandbox.slack.directory import CHANNEL_IDS, USER_IDS
 from adapters.sandbox.slack.emoji import name_of
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.faults import EVENTS, KINDS, Acts
@@ -49,8 +50,8 @@ class SlackWorld:
     """A loopback Slack with one team, implementing the sandbox's `Platform`.
 
     With `events_url` events are signed and POSTed there (HTTP mode), without it they go over
-    Socket Mode. Raises ValueError for tokens of the wrong form, an empty signing secret or a URL
-    that is not on loopback.
+    Socket Mode. `people` are some of `handles`. Raises ValueError for tokens of the wrong form, an
+    empty signing secret or a URL that is not on loopback.
     """
 
     name: Literal["discord", "slack"] = "slack"
@@ -61,11 +62,13 @@ class SlackWorld:
         bot_token: str,
         app_token: str,
         signing_secret: str,
+        people: tuple[str, ...] = handles(),
         events_url: str | None = None,
         knobs: Knobs | None = None,
     ) -> None:
         if not signing_secret:
             raise ValueError("the signing secret must not be empty")
+        self.people = people
         self.knobs = knobs or Knobs()
         self._subscribers: list[Callable[[], None]] = []
         self._base_url: Callable[[], str] | None = None
@@ -73,7 +76,10 @@ class SlackWorld:
         self._expiry: asyncio.TimerHandle | None = None
         tokens = Tokens(bot_token=bot_token, app_token=app_token, scopes=self.knobs.scopes)
         self.workspace = Workspace(
-            clock=self.knobs.clock, emit=self._emit, changed=self._workspace_changed
+            people=people,
+            clock=self.knobs.clock,
+            emit=self._emit,
+            changed=self._workspace_changed,
         )
         self._sockets = SocketMode(self.knobs, self._base, self._notify)
         self._acts = Acts(self.workspace, self._sockets)
@@ -233,9 +239,12 @@ class SlackWorld:
 
     def audit(self) -> Sequence[AuditView]:
         """Every message that exists but ephemeral ones, oldest first in each channel."""
-        rooms = [room for id_ in ALL_CHANNELS if (room := self.workspace.room(id_))]
         now = self.knobs.clock()
-        return [audited(one, now) for room in rooms for one in room.messages.values()]
+        return [
+            audited(room, one, now)
+            for room in self.workspace.rooms
+            for one in room.messages.values()
+        ]
 
     def activity(self, *, channel: str, user: str) -> str | None:
         """The status that the bot shows in a channel, in any thread of it."""
@@ -249,7 +258,7 @@ class SlackWorld:
 
     def open_home(self, *, user: str, tab: Literal["home", "messages"]) -> None:
         """A person opens the app's home or its messages tab. Raises ControlError."""
-        check_person(user)
+        check_person(self.workspace, user)
         self.workspace.open_home(user, USER_IDS[user], tab)
 
     def set_membership(self, *, channel: str, member: bool) -> None:

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import WSCloseCode, web
 
 from adapters.sandbox.faults import Fault, Faults, Kind
+from adapters.sandbox.people import handles
 from adapters.sandbox.platform import (
     BOT_HANDLE,
     CHANNELS,
@@ -49,6 +50,7 @@ class TinyPlatform:
     """`Platform` in memory."""
 
     name: Literal["discord", "slack"]
+    people: tuple[str, ...] = handles()
     closed: bool = False
     online: bool = True
     _rooms: dict[str, list[MessageView]] = field(default_factory=dict)
@@ -266,10 +268,12 @@ class World:
 
 
 @asynccontextmanager
-async def serving(*, heartbeat_s: float = 15.0) -> AsyncIterator[World]:
+async def serving(
+    *, heartbeat_s: float = 15.0, people: tuple[str, ...] = handles()
+) -> AsyncIterator[World]:
     """A `World` for as long as the block lasts."""
-    slack, discord = TinyPlatform("slack"), TinyPlatform("discord")
-    sandbox = Sandbox(platforms=[slack, discord], port=0, heartbeat_s=heartbeat_s)
+    slack, discord = TinyPlatform("slack", people), TinyPlatform("discord", people)
+    sandbox = Sandbox(platforms=[slack, discord], people=people, port=0, heartbeat_s=heartbeat_s)
     async with (
         asyncio.timeout(60),
         sandbox,
