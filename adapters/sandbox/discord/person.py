@@ -13,7 +13,6 @@ from adapters.sandbox.discord.errors import ApiError
 from adapters.sandbox.discord.ids import (
     BOT_ROLE_ID,
     BOT_USER_ID,
-    CHANNEL_IDS,
     PEOPLE_IDS,
     PEOPLE_ROLE_ID,
 )
@@ -70,14 +69,6 @@ def person_id(state: State, handle: str) -> int:
     return number
 
 
-def guild_channel_id(name: str) -> int:
-    """A guild channel's id; raises ControlError."""
-    try:
-        return CHANNEL_IDS[name]
-    except KeyError:
-        raise ControlError(f"no such channel: {name!r}") from None
-
-
 def channel_name(state: State, channel_id: int | None) -> str | None:
     """The name that people have for a channel; a thread goes by its parent. None if unknown."""
     match None if channel_id is None else state.channels.get(channel_id):
@@ -130,11 +121,16 @@ def audited(state: State, message: Message) -> AuditView:
     """The message as an auditor sees it."""
     place = state.channels[message.channel_id]
     person = _NAMES[place.recipient_id] if isinstance(place, DirectChannel) else None
+    bursts: dict[str, list[str]] = {}
+    for reaction in message.reactions:
+        if reaction.burst:
+            bursts.setdefault(_NAMES[reaction.user_id], []).append(reaction.emoji)
     return AuditView(
         view=view(state, message),
         channel=channel_name(state, place.id) or str(place.id),
         person=person,
         nonce=None if message.nonce is None else str(message.nonce),
+        bursts=bursts,
     )
 
 

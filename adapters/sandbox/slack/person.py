@@ -2,6 +2,7 @@
 
 from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView, ReactionView
 from adapters.sandbox.slack import blocks
+from adapters.sandbox.slack.chat import MAX_POST_CHARS
 from adapters.sandbox.slack.directory import CHANNEL_IDS, HANDLES, IM_IDS, USER_IDS
 from adapters.sandbox.slack.emoji import shown_as
 from adapters.sandbox.slack.messages import Message
@@ -32,6 +33,22 @@ def message_in(room: Room, ts: str) -> Message:
     if message is None:
         raise ControlError(f"there is no message {ts!r} in that channel")
     return message
+
+
+def own_message(room: Room, ts: str, *authors: str) -> Message:
+    """The message with a ts when one of `authors` (user ids) wrote it; raises ControlError."""
+    message = message_in(room, ts)
+    if message.user not in authors:
+        raise ControlError("Slack lets people change their own messages only")
+    return message
+
+
+def check_text(text: str) -> None:
+    """Raise ControlError for a text that Slack's own client would not send."""
+    if not text.strip():
+        raise ControlError("the text is empty")
+    if len(text) > MAX_POST_CHARS:
+        raise ControlError(f"the text is longer than {MAX_POST_CHARS} characters")
 
 
 def view(message: Message) -> MessageView:

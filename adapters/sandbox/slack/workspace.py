@@ -117,6 +117,25 @@ class Workspace:
         self.add(message)
         return message
 
+    def edit_as_person(self, message: Message, typed: str) -> None:
+        """Edit what a person said; the app is told of a mention in it once more."""
+        text, elements = compose(typed, self.users)
+        if text == message.text:
+            return
+        edited = replace(
+            message,
+            text=text,
+            blocks=(payload.rich_text(elements, uuid.uuid4().hex[:5]),),
+            edited_ts=f"{int(self.clock())}.000000",
+        )
+        self.replace_message(edited)
+        room = self._rooms[message.channel]
+        if self._tells_of_mention(room, edited):
+            # As reported from the field (slack-go 1256): the message's own ts, with `edited`.
+            parent = room.messages.get(edited.thread_ts or "")
+            event = payload.mention_event(edited, self.thread(edited), room.channel, parent)
+            self._emit(event | {"event_ts": self.next_ts(edited.channel)}, "app_mention")
+
     def add(self, message: Message) -> None:
         """Put a new message in its channel. A reply of the bot ends the thread's status."""
         room = self._rooms[message.channel]
@@ -127,9 +146,9 @@ class Workspace:
             if message.by_bot:
                 self._statuses.pop((message.channel, parent.ts), None)
         room.messages[message.ts] = message
-        is_mention = room.channel.kind == "channel" and mentions_bot(message.text)
-        if room.bot_is_member and is_mention and not message.by_bot:
-            self._emit(payload.mention_event(message, room.channel, parent), "app_mention")
+        if self._tells_of_mention(room, message):
+            event = payload.mention_event(message, Thread(()), room.channel, parent)
+            self._emit(event, "app_mention")
         self._emit_message(
             room, payload.message_event(message, self.thread(message), room.channel, parent)
         )
@@ -172,6 +191,10 @@ class Workspace:
         ts = self.next_ts(message.channel)
         self._emit_message(room, payload.deleted_event(old, room.channel, ts))
         self._changed()
+
+    def _tells_of_mention(self, room: Room, message: Message) -> bool:
+        is_mention = room.channel.kind == "channel" and mentions_bot(message.text)
+        return room.bot_is_member and is_mention and not message.by_bot
 
     def _emit_message(self, room: Room, event: Json) -> None:
         if room.bot_is_member:
