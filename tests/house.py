@@ -1,4 +1,4 @@
-"""A whole house for end-to-end tests: the sandbox, a scripted model, and a bot that can be killed."""
+"""A whole house for end-to-end tests: sandbox, scripted model, and a bot that can be killed."""
 
 import signal
 from collections.abc import AsyncIterator
