@@ -170,7 +170,7 @@ def test_what_follows_a_begun_text_has_its_leading_space(
 
 
 def test_letters_of_several_byte_tokens_come_whole(spaced: Tokenizer) -> None:
-    """Such a tokenizer shows all bytes of letters in a row as unknown until the last one is whole."""
+    """Such a tokenizer shows all bytes of a run as unknown until its last letter is whole."""
     text = "a \N{CHECK MARK}\N{CHECK MARK} \N{WAVING HAND SIGN}\u00e9!"
     detokenizer = Detokenizer(lambda ids: str(spaced.decode(list(ids))))
     deltas = [detokenizer.push(token) for token in spaced.encode(text).ids]
