@@ -29,7 +29,7 @@ log = structlog.get_logger()
 OPEN_S = 20.0
 """Seconds from the first packet to HELLO and our answer."""
 CLOSE_S = 2.0
-"""Seconds for a goodbye; discord.py gives a silent Gateway 30."""
+"""Seconds for a goodbye; discord.py lets a Gateway that does not answer it take 30."""
 SILENT_BEATS = 1.25
 """Heartbeats without a frame, not even an acknowledgement, after which a connection is dead.
 

@@ -138,7 +138,7 @@ async def test_the_first_session_of_a_process_is_not_waited_for() -> None:
 
 
 async def test_a_silent_gateway_is_noticed_by_its_missing_heartbeats_and_resumed() -> None:
-    """discord.py would take 60 s, and 30 s more to say goodbye."""
+    """discord.py would take 60 s, whatever heartbeat Discord asked for."""
     gateway = GatewaySettings(heartbeat_s=0.8)
     async with served(gateway=gateway) as bench, connected() as one:
         arm(bench, "silence_socket")
@@ -181,6 +181,14 @@ async def test_a_token_that_is_taken_back_ends_the_run() -> None:
     async with served() as bench, connected() as one:
         arm(bench, "revoke_token", times=None)
         arm(bench, "close_socket", code=4004)
+        with pytest.raises(PlatformError, match=r"discord\.token"):
+            await asyncio.wait_for(one.running, 5)
+
+
+async def test_a_token_that_is_taken_back_with_its_session_ends_the_run() -> None:
+    async with served() as bench, connected() as one:
+        arm(bench, "revoke_token", times=None)
+        arm(bench, "invalidate_session")
         with pytest.raises(PlatformError, match=r"discord\.token"):
             await asyncio.wait_for(one.running, 5)
 
