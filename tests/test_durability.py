@@ -49,7 +49,8 @@ async def test_a_long_answer_cut_by_a_crash_keeps_its_messages(
 ) -> None:
     long = "".join(f"Line {number} of a long answer.\n\n" for number in range(500))
     model = Half(long, "The end.")
-    async with house(tmp_path, model.server) as up:
+    model.server.context = 100_000
+    async with house(tmp_path, model.server, {"CANDOR_MODEL_MAX_TOKENS": "10000"}) as up:
         await up.seat.write(platform, "general", "alice", "@candor go")
 
         async def begun() -> bool:

@@ -61,10 +61,16 @@ def changed(event: Mapping[str, Any], *, team: str, me: str) -> tuple[MessageRef
 
 
 def deleted(event: Mapping[str, Any], *, team: str) -> MessageRef | None:
-    """A `message_deleted` event as the message that is gone."""
-    if event.get("subtype") != "message_deleted":
-        return None
+    """An event that tells of a deletion, as the message that is gone.
+
+    One with replies leaves a tombstone, which comes as a change.
+    """
     channel, ts = (str(event.get(key) or "") for key in ("channel", "deleted_ts"))
+    message = event.get("message") or {}
+    if event.get("subtype") == "message_changed" and message.get("subtype") == "tombstone":
+        ts = str(message.get("ts") or "")
+    elif event.get("subtype") != "message_deleted":
+        return None
     return MessageRef("slack", team, channel, ts) if channel and ts else None
 
 
