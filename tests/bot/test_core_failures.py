@@ -7,8 +7,8 @@ from contextlib import aclosing
 import pytest
 from redis.asyncio import Redis
 
-from bot.events import Accepted, Ended, Text, Waiting
 from bot.domain import Incoming
+from bot.events import Accepted, Ended, Text, Waiting
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import Gate, asked, chat_bench
 from tests.scripted_model import Piece, ScriptedModel, scripted_model

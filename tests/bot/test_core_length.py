@@ -4,8 +4,8 @@ import itertools
 
 from redis.asyncio import Redis
 
-from bot.events import Accepted, Ended
 from bot.domain import Conversation
+from bot.events import Accepted, Ended
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import RELEASE, SYSTEM, asked, chat_bench
 from tests.scripted_model import ScriptedModel

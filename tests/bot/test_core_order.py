@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bot.events import Accepted, Ended
 from bot.domain import Conversation
+from bot.events import Accepted, Ended
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import Gate, asked, chat_bench, text_of
 from tests.scripted_model import ScriptedModel

@@ -5,8 +5,8 @@ from contextlib import aclosing
 import pytest
 from redis.asyncio import Redis
 
-from bot.events import Accepted, Ended, Text
 from bot.domain import Conversation
+from bot.events import Accepted, Ended, Text
 from tests.bot.chat_bench import ANA, BO, RELEASE, SYSTEM, Gate, asked, chat_bench
 from tests.scripted_model import ScriptedModel
 

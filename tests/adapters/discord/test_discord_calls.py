@@ -71,7 +71,7 @@ async def test_each_call_is_repeated_until_it_goes_well_and_done_once(
         second = await surface.post("two", turn="t1", part=1)
         await surface.edit(first, "one, longer")
         assert texts(bench) == ["one, longer", "two"]
-        assert await surface.find("t1", 1, "two", unknown) == second
+        assert await surface.find("two", turn="t1", part=1, known=unknown) == second
         await surface.delete(first)
         assert texts(bench) == ["two"]
         assert bench.world.faults.num_fired == 4

@@ -173,8 +173,8 @@ async def test_a_post_whose_answer_was_lost_is_found(channel: str) -> None:
     async with place(channel) as (bench, surface):
         first = await surface.post("one\n", turn="t1", part=0)
         second = await surface.post("two", turn="t1", part=1)
-        assert await surface.find("t1", 0, "one\n", unknown) == first
-        assert await surface.find("t1", 1, "two", unknown) == second
+        assert await surface.find("one\n", turn="t1", part=0, known=unknown) == first
+        assert await surface.find("two", turn="t1", part=1, known=unknown) == second
         assert len(texts(bench, channel)) == 2
 
 
@@ -191,8 +191,8 @@ async def test_nothing_else_is_found_in_its_place() -> None:
         await other.post("three", turn="t2", part=0)
         await channel.send("five")
         for text in ("one", "two", "three", "four", "five"):
-            assert await surface.find("t1", 0, text, unknown) is None
-        assert await surface.find("t1", 1, "three", unknown) is None
+            assert await surface.find(text, turn="t1", part=0, known=unknown) is None
+        assert await surface.find("three", turn="t1", part=1, known=unknown) is None
 
 
 async def test_a_message_that_is_known_is_not_found_again() -> None:
@@ -204,7 +204,7 @@ async def test_a_message_that_is_known_is_not_found_again() -> None:
         async def known(ref: MessageRef) -> bool:
             return ref == first
 
-        assert await surface.find("t2", 1, "same", known) == second
+        assert await surface.find("same", turn="t2", part=1, known=known) == second
 
 
 async def test_a_lost_post_is_found_behind_others_but_not_at_any_distance() -> None:
@@ -212,6 +212,6 @@ async def test_a_lost_post_is_found_behind_others_but_not_at_any_distance() -> N
         for number in range(LOOK_BACK - 1):
             await bench.world.post(channel="general", user="bob", text=str(number))
         ref = await surface.post("last", turn="t1", part=0)
-        assert await surface.find("t1", 0, "last", unknown) == ref
+        assert await surface.find("last", turn="t1", part=0, known=unknown) == ref
         await surface.post("one too far", turn="t1", part=1)
-        assert await surface.find("t1", 1, "one too far", unknown) is None
+        assert await surface.find("one too far", turn="t1", part=1, known=unknown) is None

@@ -28,6 +28,10 @@ def place(
     return SlackSurface(calls, channel=channel, workspace=TEAM, thread=thread, question=question)
 
 
+async def unknown(_: MessageRef) -> bool:
+    return False
+
+
 async def posted(text: str, **where: Any) -> dict[str, Any]:
     """What Slack is told when a text is posted."""
     async with scripted() as api:
@@ -193,19 +197,22 @@ async def test_a_part_whose_reply_was_lost_is_found_again(where: str) -> None:
             thread=ts if threaded else None,
             question=ts,
         )
-        assert await surface.find("t1", 0) is None
+        assert await surface.find("", turn="t1", part=0, known=unknown) is None
         await lost(served, surface)
         await lost(served, surface, part=1)
-        first, second = await surface.find("t1", 0), await surface.find("t1", 1)
+        first, second = (
+            await surface.find("", turn="t1", part=0, known=unknown),
+            await surface.find("", turn="t1", part=1, known=unknown),
+        )
         assert first is not None
         assert second is not None
         assert [one.view.id for one in served.world.audit() if one.metadata] == [
             first.message,
             second.message,
         ]
-        assert await surface.find("t2", 0) is None
+        assert await surface.find("", turn="t2", part=0, known=unknown) is None
         await surface.edit(first, "It was so.")
-        assert await surface.find("t1", 0) == first
+        assert await surface.find("", turn="t1", part=0, known=unknown) == first
 
 
 async def test_a_part_from_before_the_question_is_not_found() -> None:
@@ -213,7 +220,7 @@ async def test_a_part_from_before_the_question_is_not_found() -> None:
         await lost(served, place(calls_of(served), channel=IM, thread=None))
         later = await asked(served, "dm")
         surface = place(calls_of(served), channel=IM, thread=None, question=later)
-        assert await surface.find("t1", 0) is None
+        assert await surface.find("", turn="t1", part=0, known=unknown) is None
 
 
 async def test_a_part_far_down_a_thread_is_found() -> None:
@@ -223,14 +230,16 @@ async def test_a_part_far_down_a_thread_is_found() -> None:
         for number in range(PAGE):
             await served.world.post(channel="general", user="bob", text=f"{number}", thread=ts)
         await lost(served, surface)
-        assert await surface.find("t1", 0) is not None
+        assert await surface.find("", turn="t1", part=0, known=unknown) is not None
         assert len(served.world.calls_to("conversations.replies")) == 2
 
 
 async def test_looking_for_a_part_ends() -> None:
     async with scripted() as api:
         api.answer = {"ok": True, "messages": [], "response_metadata": {"next_cursor": "more"}}
-        assert await place(api.calls(wait_s=60.0)).find("t1", 0) is None
+        assert (
+            await place(api.calls(wait_s=60.0)).find("", turn="t1", part=0, known=unknown) is None
+        )
     assert len(api.told) == PAGES
 
 
@@ -245,9 +254,11 @@ async def test_messages_that_are_no_parts_are_passed_over(metadata: Any) -> None
         part = {"event_type": "candor_part", "event_payload": {"turn": "t1", "part": 0}}
         parent = {"ts": TS, "metadata": part}
         api.answer = {"ok": True, "messages": [parent, {"ts": late, "metadata": metadata}]}
-        assert await place(api.calls()).find("t1", 0) is None
+        assert await place(api.calls()).find("", turn="t1", part=0, known=unknown) is None
         api.answer["messages"].append({"ts": late, "metadata": part})
-        assert await place(api.calls()).find("t1", 0) == MessageRef("slack", TEAM, "C1", late)
+        assert await place(api.calls()).find("", turn="t1", part=0, known=unknown) == MessageRef(
+            "slack", TEAM, "C1", late
+        )
 
 
 async def test_a_deleted_part_is_gone_and_deleting_it_again_is_fine() -> None:
