@@ -1,8 +1,8 @@
 """What one soak is to do, and when: people, faults, kills, quiet. Pure, and repeatable by its seed.
 
-A run has four stretches: people write all the time until `people_s`; kills and faults stop at
-`rough_s`, so that the last fifth shows how memory stands in one long life; then nobody writes any
-more, and the audit waits until nothing changes.
+People write until `people_s`; kills and faults stop at `rough_s`, so that the last fifth shows how
+memory stands in one long life. Then nobody writes any more, and the audit waits until nothing
+changes.
 """
 
 import random
@@ -26,7 +26,7 @@ class Plan:
     seed: int = 1
     platforms: tuple[Platform, ...] = field(default=PLATFORMS)
     has_faults: bool = True
-    patience_s: float = 180.0
+    patience_s: float = 90.0
     settle_s: float = 300.0
 
     def __post_init__(self) -> None:
