@@ -6,7 +6,7 @@ from time import time
 
 from adapters.sandbox.slack.rates import RateLimit
 
-# What an app's manifest should ask for, optional scopes included. Not in it on purpose: `im:read`,
+# What an app's manifest should ask for, optional scopes included. Not in it on purpose:
 # `im:write`, `team:read`, `chat:write.public`, so that a bot that leans on them is found out.
 DEFAULT_SCOPES = frozenset(
     {
@@ -19,8 +19,11 @@ DEFAULT_SCOPES = frozenset(
         "files:read",
         "files:write",
         "groups:history",
+        "groups:read",
         "im:history",
+        "im:read",
         "mpim:history",
+        "mpim:read",
         "reactions:read",
         "reactions:write",
         "users:read",

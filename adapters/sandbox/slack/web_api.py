@@ -18,7 +18,6 @@ from aiohttp import web
 
 from adapters.sandbox.faults import Faults, error_page
 from adapters.sandbox.slack.calls import Call
-from adapters.sandbox.slack.directory import ALL_CHANNELS
 from adapters.sandbox.slack.errors import RateLimited, SlackError
 from adapters.sandbox.slack.faults import expire_stream
 from adapters.sandbox.slack.host import Host
@@ -137,7 +136,7 @@ class WebApi:
         channel = call.arguments.get("channel")
         retry_after_s = self._limiter.retry_after(
             attempt.method,
-            channel if isinstance(channel, str) and channel in ALL_CHANNELS else "",
+            channel if isinstance(channel, str) and self._host.workspace.room(channel) else "",
             self._host.workspace.clock(),
         )
         if retry_after_s is not None:

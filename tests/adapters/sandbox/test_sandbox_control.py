@@ -18,7 +18,7 @@ async def test_a_posted_message_is_read_back_with_all_that_there_is_to_see() -> 
     async with serving() as world:
         posted = await world.ask("POST", "/control/slack/messages", json=HELLO)
         answer = world.slack.say("Hello", thread=posted["id"])
-        world.slack.edit(answer, "Hello, alice")
+        world.slack.rewrite(answer, "Hello, alice")
         for user in ("bob", "alice"):
             given = await world.ask(
                 "POST",
@@ -175,7 +175,7 @@ async def test_a_wrong_reaction_is_refused_in_one_line(change: dict[str, Any], l
         ("", "channel: missing"),
         ("?channel=nope", "channel: 'nope' is unknown; allowed: general, random, dm"),
         ("?channel=dm&user=eve", "user: 'eve' is unknown; allowed: alice, bob, carol, dave"),
-        ("?channel=dm&limit=3", "'limit': unknown key; allowed: channel, user"),
+        ("?channel=dm&limit=3", "'limit': unknown key; allowed: channel, user, newest"),
         ("?channel=dm&channel=dm", "query: each key may stand there once"),
     ],
 )
@@ -195,7 +195,7 @@ async def test_a_wrong_query_is_refused_in_one_line(query: str, line: str) -> No
             "platform 'teams' is unknown; allowed: slack, discord",
         ),
         ("GET", "/control/nothing", 404, "Not Found"),
-        ("DELETE", "/control/slack/messages", 405, "Method Not Allowed"),
+        ("PUT", "/control/slack/messages", 405, "Method Not Allowed"),
         ("OPTIONS", "/control/slack/messages", 405, "Method Not Allowed"),
     ],
 )
@@ -289,7 +289,7 @@ async def test_a_burst_of_changes_is_told_at_most_ten_times_a_second() -> None:
         num_edits = 0
         while clock.time() - started < 0.5:
             num_edits += 1
-            world.slack.edit(message, "word " * num_edits)
+            world.slack.rewrite(message, "word " * num_edits)
             await asyncio.sleep(0.002)
         num_told = 0
         while (await _event(stream))[0] == "event: change":

@@ -50,7 +50,7 @@ async def test_a_person_writes_and_sees_the_answer_grow() -> None:
         shown = slack.locator(f'[data-message="{answer}"]')
         await expect(shown.get_by_text("BOT")).to_be_visible()
         await expect(shown.get_by_text("(edited)")).to_be_hidden()
-        world.slack.edit(answer, "Candour is honesty.")
+        world.slack.rewrite(answer, "Candour is honesty.")
         world.slack.show_activity(None)
         await expect(shown.locator(".text")).to_have_text("Candour is honesty.")
         await expect(shown.get_by_text("(edited)")).to_be_visible()
@@ -175,7 +175,7 @@ async def test_what_is_already_there_survives_a_growing_answer() -> None:
         last = page.locator(f'#slack [data-message="{answer}"] .text p')
         await expect(last).to_have_count(2)
         # At the bottom, the newest stays in sight.
-        world.slack.edit(answer, "First paragraph.\n\nSecond grows\n" + "and grows\n" * 40)
+        world.slack.rewrite(answer, "First paragraph.\n\nSecond grows\n" + "and grows\n" * 40)
         await expect(last.nth(1)).to_contain_text("and grows")
         below = "node => node.scrollHeight - node.scrollTop - node.clientHeight"
         assert await scroll.evaluate(below) < 2
@@ -183,7 +183,7 @@ async def test_what_is_already_there_survives_a_growing_answer() -> None:
         await last.first.evaluate("node => getSelection().selectAllChildren(node)")
         await scroll.evaluate("node => { node.scrollTop = 100; }")
         await expect(page.get_by_role("button", name="↓ Latest").first).to_be_visible()
-        world.slack.edit(answer, "First paragraph.\n\nSecond is done\n" + "and grows\n" * 60)
+        world.slack.rewrite(answer, "First paragraph.\n\nSecond is done\n" + "and grows\n" * 60)
         await expect(last.nth(1)).to_contain_text("Second is done")
         assert await scroll.evaluate("node => node.scrollTop") == 100
         assert await page.evaluate("getSelection().toString()") == "First paragraph."
