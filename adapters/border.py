@@ -1,58 +1,165 @@
-"""The border of an adapter: from a translated message to an answer, from a reaction to a vote.
+"""The border of an adapter: from a translated message to the inbox, from the inbox to the channel,
+from a reaction to a vote.
 
-The one place with a catch-all: what nobody foresaw is logged with the turn's message and told to
-the person honestly, and the adapter goes on.
+The one place with a catch-all: what nobody foresaw is logged with the turn and told to the person
+honestly, and the adapter goes on.
 """
 
 import asyncio
-from typing import Final
+import time
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import structlog
 
 from adapters import wording
+from adapters.delivery import deliver
+from adapters.history import History
 from adapters.pacing import Pacing
-from adapters.reply import Surface, deliver
+from adapters.reply import Reply
+from adapters.rereads import Rereads
+from adapters.surface import Book, Surface
 from bot.core import Chat
-from bot.domain import Incoming, Person, Reaction
+from bot.domain import Incoming, MessageRef, Person, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
+from bot.events import Ended
 from bot.feedback.voting import Voting
+from bot.intake import is_surely_ours
 from bot.store.people import People
 
 log = structlog.get_logger()
 
-VOTE_LOCKS: Final = 256
+RETRY_S: Final = 1.0
+MOST_HELD: Final = 1000
+"""Messages and reactions that wait for the store in memory; the platform delivers others again, or
+they are caught up on."""
+
+SHOW_AGAIN_S: Final = 30.0
+"""Between two attempts at an answer that the platform does not take."""
 
 
 class Border:
     """What both adapters do with what they translated."""
 
-    def __init__(self, chat: Chat, voting: Voting, people: People, pacing: Pacing) -> None:
+    def __init__(
+        self,
+        chat: Chat,
+        voting: Voting,
+        people: People,
+        pacing: Pacing,
+        book: Book,
+        *,
+        give_up_s: float,
+    ) -> None:
+        """An answer that the platform does not take is given up after `give_up_s` seconds."""
         self._chat = chat
         self._voting = voting
         self._people = people
         self._pacing = pacing
-        # Reactions on one message are applied one after the other, in the order of their events.
-        self._votes = [asyncio.Lock() for _ in range(VOTE_LOCKS)]
+        self._book = book
+        self._give_up_s = give_up_s
+        self._held = 0
+        self.rereads = Rereads(voting)
+        self.is_hurried = False
+        """Set when the process has to end at once: nothing more is said."""
 
-    async def answer(self, incoming: Incoming, surface: Surface) -> None:
-        """Answer a message, if it is a question for us."""
+    async def guarded(self, call: Coroutine[Any, Any, None], **about: str) -> bool:
+        """Whether an event was made durable; what went wrong is logged, whatever it is."""
         try:
-            await deliver(self._chat.respond(incoming), surface, self._pacing, self._chat.add_part)
-        except (PlatformUnavailable, MessageGone) as error:
-            log.error("answer not shown", message=incoming.ref.key, error=str(error))
+            await call
+        except StoreUnavailable as error:
+            log.error("event not taken in", error=str(error), **about)
+            return False
         except Exception:
-            log.exception("answer failed", message=incoming.ref.key)
-            await self._tell(incoming, surface)
+            log.exception("event failed", **about)
+            return False
+        return True
+
+    async def take(self, incoming: Incoming, surface: Surface) -> None:
+        """Accept a message, if it is a question for us; durable once this returns.
+
+        While the store is away it waits here, and its person is told. Raises StoreUnavailable when
+        too many wait: the platform has to deliver it again.
+        """
+        notice: MessageRef | None = None
+        told = False
+        while True:
+            try:
+                taken = await self._chat.take(incoming, notice)
+                break
+            except StoreUnavailable as error:
+                self._hold(error, message=incoming.ref.key)
+            try:
+                if not told and is_surely_ours(incoming):
+                    told = True
+                    notice = await self._say(wording.waiting("store"), incoming, surface)
+                await asyncio.sleep(RETRY_S)
+            finally:
+                self._held -= 1
+        if taken == "busy":
+            await self._say(wording.problem("busy"), incoming, surface)
+        if notice is not None and taken != "new" and not await self._book.knows(notice):
+            await self._take_back(notice, surface)
+
+    async def answer(
+        self, turn: Turn, surface: Surface, history: History, *, resumed: bool
+    ) -> None:
+        """Answer a turn of the inbox to its end, in the channel and in the store."""
+        if resumed:
+            await self._look_again(turn, history)
+        while True:
+            answer = self._chat.answer(turn, resumed=resumed)
+            reply = Reply(turn, surface, self._book, resumed=resumed)
+            try:
+                try:
+                    ended = await deliver(
+                        answer.events(), reply, surface, self._pacing, lambda: self.is_hurried
+                    )
+                except PlatformUnavailable as error:
+                    log.error("answer not shown", turn=turn.id, error=str(error))
+                    if time.time() - turn.created_at < self._give_up_s:
+                        await asyncio.sleep(SHOW_AGAIN_S)
+                        turn, resumed = await self._chat.current(turn), True
+                        continue
+                    ended = Ended("error", "error")
+                except MessageGone as error:
+                    log.error("answer not shown", turn=turn.id, error=str(error))
+                    ended = Ended("error", "error")
+                except Exception:
+                    log.exception("answer failed", turn=turn.id)
+                    ended = Ended("error", "error")
+                    await self._show_failure(reply)
+                await self._chat.close(answer, ended)
+                return
+            finally:
+                self._chat.leave(answer)
 
     async def vote(self, reaction: Reaction) -> None:
-        """Take a reaction as a vote, if it is one."""
-        try:
-            async with self._votes[hash(reaction.ref.key) % VOTE_LOCKS]:
+        """Take a reaction as a vote, if it is one; durable once this returns.
+
+        While the store is away it waits here. Raises StoreUnavailable when too many wait.
+        """
+        doubtful = self._voting.is_doubtful(reaction)
+        while True:
+            try:
                 await self._voting.react(reaction)
-        except StoreUnavailable as error:
-            log.error("reaction lost", message=reaction.ref.key, error=str(error))
-        except Exception:
-            log.exception("reaction failed", message=reaction.ref.key)
+                break
+            except StoreUnavailable as error:
+                self._hold(error, message=reaction.ref.key)
+            try:
+                await asyncio.sleep(RETRY_S)
+            finally:
+                self._held -= 1
+        if doubtful and reaction.ours is not False:
+            self.rereads.doubt(reaction.ref)
+
+    async def edited(self, ref: MessageRef, text: str) -> None:
+        """A message was edited."""
+        await self._chat.edited(ref, text)
+
+    async def deleted(self, ref: MessageRef) -> None:
+        """A message was deleted."""
+        await self._chat.deleted(ref)
 
     async def remember(self, person: Person) -> None:
         """Keep what a person is called."""
@@ -61,10 +168,42 @@ class Border:
         except StoreUnavailable as error:
             log.warning("name not kept", person=person.key, error=str(error))
 
-    async def _tell(self, incoming: Incoming, surface: Surface) -> None:
+    def _hold(self, error: StoreUnavailable, **about: str) -> None:
+        if self._held >= MOST_HELD:
+            raise error
+        self._held += 1
+        log.warning("intake waits for the store", error=str(error), **about)
+
+    async def _look_again(self, turn: Turn, history: History) -> None:
+        """See whether the question was changed while nobody listened."""
         try:
-            await surface.post(wording.problem("error"), turn=incoming.ref.message, part=0)
+            question = await history.question(turn.question)
+        except (PlatformUnavailable, MessageGone) as error:
+            log.warning("question not looked at again", turn=turn.id, error=str(error))
+            return
+        if question is None:
+            await self._chat.deleted(turn.question)
+        elif question.text != turn.text:
+            await self._chat.edited(turn.question, question.text)
+
+    async def _say(self, text: str, incoming: Incoming, surface: Surface) -> MessageRef | None:
+        """Tell a person something that is no answer; None when it cannot be told."""
+        try:
+            return await surface.post(text, turn="", part=0)
         except (PlatformUnavailable, MessageGone) as error:
             log.error("person not told", message=incoming.ref.key, error=str(error))
+            return None
+
+    async def _take_back(self, notice: MessageRef, surface: Surface) -> None:
+        try:
+            await surface.delete(notice)
+        except (PlatformUnavailable, MessageGone) as error:
+            log.warning("notice left standing", message=notice.key, error=str(error))
+
+    async def _show_failure(self, reply: Reply) -> None:
+        try:
+            await reply.show(wording.problem("error"), final=True)
+        except (PlatformUnavailable, MessageGone) as error:
+            log.error("person not told", error=str(error))
         except Exception:
-            log.exception("person not told", message=incoming.ref.key)
+            log.exception("person not told")

@@ -1,13 +1,19 @@
 """What Candor says of itself: one voice for both platforms, short and honest."""
 
-from typing import Final
+from typing import Final, Literal
 
-from bot.core import Problem
+from bot.events import Problem
 
-WAITING_FOR_MODEL: Final = "_The model is starting; I answer as soon as it is up._"
 EMPTY_ANSWER: Final = "_The model gave an empty answer. Please ask in other words._"
 CUT_BY_LENGTH: Final = "_(cut here: the answer reached its maximum length)_"
-STOPPED: Final = "_(interrupted: I was stopped. Please ask again.)_"
+CUT_BY_TIME: Final = "_(cut here: the answer took too long)_"
+PAUSED: Final = "_(I am being restarted, and finish this answer when I am back.)_"
+STOPPED: Final = "_(stopped)_"
+
+_WAITING: Final[dict[Literal["model", "store"], str]] = {
+    "model": "_The model is starting; I answer as soon as it is up._",
+    "store": "_I can't reach my memory right now; I answer as soon as it is back._",
+}
 
 _PROBLEMS: Final[dict[Problem, str]] = {
     "busy": "Too many questions are waiting right now, so I did not take this one. "
@@ -16,9 +22,16 @@ _PROBLEMS: Final[dict[Problem, str]] = {
     "model_unavailable": "The model is not available right now. Please ask again in a moment.",
     "model_refuses": "The model's server refused the request; whoever runs me finds the reason in "
     "the log.",
-    "store": "I can't reach my memory right now. Please ask again in a moment.",
+    "interrupted": "I was interrupted here, and too long ago to go on. Please ask again: write the "
+    "question once more, the way you did.",
+    "withdrawn": "(stopped: the question was deleted)",
     "error": "Something went wrong on my side; whoever runs me finds the reason in the log.",
 }
+
+
+def waiting(reason: Literal["model", "store"]) -> str:
+    """The line for an answer that has to wait."""
+    return _WAITING[reason]
 
 
 def problem(kind: Problem) -> str:

@@ -4,7 +4,7 @@ Times are seconds since the epoch (float). Ids are the platforms' own, as text.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 Platform = Literal["discord", "slack"]
 PLATFORMS: tuple[Platform, ...] = ("discord", "slack")
@@ -12,7 +12,12 @@ PLATFORMS: tuple[Platform, ...] = ("discord", "slack")
 Place = Literal["dm", "thread", "channel"]
 """Where a message stands: a direct message, a thread, or the open channel."""
 
-TurnStatus = Literal["running", "done", "stopped", "failed"]
+TurnStatus = Literal["waiting", "running", "done", "stopped", "failed", "interrupted", "withdrawn"]
+"""A turn waits, runs, and ends as one of the others: `interrupted` when too much time went by to
+go on with half an answer, `withdrawn` when its question was deleted before the answer began."""
+
+OPEN: tuple[TurnStatus, ...] = ("waiting", "running")
+"""The statuses of a turn that has not ended."""
 
 FinishReason = Literal["stop", "length", "cancelled", "deadline", "error", "shutdown"]
 """Why an answer ended; the names of the model's server."""
@@ -90,6 +95,14 @@ class Conversation:
         return f"{self.platform}/{self.channel}/{self.place}/{self.root}".rstrip("/")
 
 
+def conversation_of(key: str) -> Conversation:
+    """The conversation of a key, without its workspace."""
+    platform, channel, place, *root = key.split("/", 3)
+    return Conversation(
+        cast("Platform", platform), "", channel, cast("Place", place), root[0] if root else ""
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are drawn."""
@@ -114,7 +127,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question and its answer."""
+    """One question and its answer.
+
+    `answer` is what is saved of it, `finish` is set once the model has said all. `parts` are the
+    messages that show it, in order; `posting` is the text of the next one while it may be under
+    way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
+    question was deleted while it was being answered.
+    """
 
     id: str
     conversation: Conversation
@@ -123,11 +142,20 @@ class Turn:
     text: str
     release: str
     created_at: float
-    status: TurnStatus = "running"
+    status: TurnStatus = "waiting"
     answer: str = ""
     finish: FinishReason | None = None
     first_text_at: float | None = None
     finished_at: float | None = None
+    parts: tuple[MessageRef, ...] = ()
+    posting: str | None = None
+    deleted: bool = False
+    withdrawn: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +163,8 @@ class Reaction:
     """One person's emoji put on a message, or taken away (`present` false).
 
     `emoji` is a character or a name, as the platform gives it. `kind` tells apart what one person
-    may hold twice of one emoji (Discord's normal and super reactions).
+    may hold twice of one emoji (Discord's normal and super reactions). `ours` tells whether the
+    message is the bot's, where the event says so.
     """
 
     ref: MessageRef
@@ -144,6 +173,7 @@ class Reaction:
     present: bool
     at: float
     kind: str = ""
+    ours: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,32 @@ class ChatSettings(Section):
         default=50, ge=0, le=1000, description="Turns of a conversation looked at for its memory"
     )
     stop_s: float = Field(
-        default=20, ge=0, le=600, description="Seconds that running answers may take at the stop"
+        default=20,
+        ge=0,
+        le=600,
+        description="Seconds that running answers may take at the stop; the next start goes on "
+        "with the others",
+    )
+    resume_s: float = Field(
+        default=900,
+        ge=0,
+        le=86_400,
+        description="After a crash an answer is gone on with while its question is younger than "
+        "this, in seconds; an older one is marked as interrupted",
+    )
+    catch_up_s: float = Field(
+        default=900,
+        ge=0,
+        le=86_400,
+        description="Questions asked while the bot was away are answered when they are younger "
+        "than this, in seconds",
+    )
+    votes_back_s: float = Field(
+        default=86_400,
+        ge=0,
+        le=604_800,
+        description="After a start, reactions on answers younger than this, in seconds, are read "
+        "back from the platform",
     )
 
 

@@ -74,7 +74,7 @@ class Model:
         return await self._abilities.count_tokens(messages)
 
     async def stream(
-        self, messages: Sequence[Message], sampling: Sampling, *, user: str
+        self, messages: Sequence[Message], sampling: Sampling, *, user: str, begun: str = ""
     ) -> AsyncGenerator[Delta, None]:
         """Yield the answer as it grows; exactly one delta, the last, has `finish`.
 

@@ -2,8 +2,15 @@
 
 | key | type | holds |
 |---|---|---|
-| seen:{message} | string | "1": the message was accepted |
+| seen:{message} | string | "1": the message was accepted, or refused |
+| gone:{message} | string | "1": the message was deleted before it could be accepted |
+| inbox:{platform} | stream | accepted turns that have not ended, one entry each |
+| open:{conversation} | list | its turns that have not ended, in the order of their answers |
+| places:{platform} | sorted set | its conversations, by the time of the last question |
+| awake:{platform} | string | the time until which its events were taken in |
 | turn:{turn} | hash | one turn, see `turns` |
+| parts | sorted set | messages of answers, by the time of their posting |
+| parked:{message} | hash | reactions on a message that is not known yet → "1" or "0" |
 | message:{message} | string | the turn that a message is the question or a part of |
 | conversation:{conversation} | list | turn ids, oldest first |
 | window:{conversation} | string | the first turn that its memory still holds |
@@ -11,7 +18,7 @@
 | stable | string | the id of the release that answers |
 | reactions:{turn}:{person} | set | what the person's reactions on the turn are now |
 | votes:{turn} | hash | person → value of the vote |
-| tally:{turn} | hash | up, down → number of people |
+| tally:{turn} | hash | up, down → number of people; changes → how often a vote changed |
 | votes | sorted set | "{turn} {person}", by the time of the last change |
 | events | stream | every reaction that was applied, in order |
 | people | hash | person → name |
@@ -24,6 +31,18 @@ PREFIX: Final = "candor:"
 SEEN_S: Final = 24 * 3600
 """A platform may deliver an event again for up to 24 hours (Slack's delayed events)."""
 
+GONE_S: Final = 600
+"""How much later than its deletion a message may still come."""
+
+PARKED_S: Final = 900
+"""How long a reaction waits for its message to become known."""
+
+PARTS_KEPT: Final = 50_000
+"""Parts whose reactions may be read back; older ones are trimmed."""
+
+PLACES_KEPT: Final = 10_000
+"""Conversations of a platform that are known as places to look at; older ones are trimmed."""
+
 CONVERSATION_TURNS: Final = 1000
 """Turn ids kept for one conversation."""
 
@@ -33,6 +52,30 @@ EVENTS_KEPT: Final = 1_000_000
 
 def seen(message: str) -> str:
     return f"{PREFIX}seen:{message}"
+
+
+def gone(message: str) -> str:
+    return f"{PREFIX}gone:{message}"
+
+
+def inbox(platform: str) -> str:
+    return f"{PREFIX}inbox:{platform}"
+
+
+def open_turns(conversation_key: str) -> str:
+    return f"{PREFIX}open:{conversation_key}"
+
+
+def places(platform: str) -> str:
+    return f"{PREFIX}places:{platform}"
+
+
+def awake(platform: str) -> str:
+    return f"{PREFIX}awake:{platform}"
+
+
+def parked(message: str) -> str:
+    return f"{PREFIX}parked:{message}"
 
 
 def turn(turn_id: str) -> str:
@@ -68,6 +111,7 @@ def tally(turn_id: str) -> str:
 
 
 STABLE: Final = f"{PREFIX}stable"
+PARTS: Final = f"{PREFIX}parts"
 VOTES: Final = f"{PREFIX}votes"
 EVENTS: Final = f"{PREFIX}events"
 PEOPLE: Final = f"{PREFIX}people"

@@ -25,10 +25,12 @@ class People:
             return []
         with converted():
             names = await self._client.hmget(keys.PEOPLE, list(person_keys))
-        return [_person(key, str(name or "")) for key, name in zip(person_keys, names, strict=True)]
+        named = zip(person_keys, names, strict=True)
+        return [person_of(key, str(name or "")) for key, name in named]
 
 
-def _person(key: str, name: str) -> Person:
+def person_of(key: str, name: str = "") -> Person:
+    """The person of a key; without a name it is the id."""
     platform, _, person_id = key.partition("/")
     if platform not in PLATFORMS:
         raise ValueError(f"{key!r} is no person's key")

@@ -1,18 +1,20 @@
-"""Turns: one hash each, a list of them for each conversation, and a map from messages to them."""
+"""Turns: one hash each, a list of them for each conversation, and a map from messages to them.
 
+How a turn comes to be, and how it ends, is `inbox`'s: those steps concern the queue as well.
+"""
+
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Literal, cast
 
-import orjson
-
-from bot.domain import Conversation, MessageRef, Person, Turn
+from bot.domain import Conversation, MessageRef, Platform, Turn, conversation_of
 from bot.store import keys
 from bot.store.connection import Client, converted
+from bot.store.scripts import script
+from bot.store.turn_hash import from_hash, part_field, some
 
-# What redis-py takes as a hash; its mapping type is invariant.
-Key: TypeAlias = bytes | bytearray | memoryview | str | int | float
-Value: TypeAlias = Key
+Deleted = Literal["withdrawn", "running", "part"]
+"""What a deleted message was: a question that waited, one that is being answered, a part."""
 
 
 class Turns:
@@ -20,27 +22,66 @@ class Turns:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._begin = script(client, "begin")
+        self._deleted = script(client, "deleted")
+        self._amend = script(client, "amend")
 
-    async def add(self, turn: Turn) -> None:
-        """Keep a new turn, as the latest of its conversation; its question maps to it."""
-        conversation = keys.conversation(turn.conversation.key)
+    async def begin(self, turn_id: str, release: str) -> Turn | None:
+        """Let the answer begin, or go on; the turn as it stands, or None when it has ended.
+
+        What another release said of the answer is dropped.
+        """
+        with converted():
+            flat = cast("list[str]", await self._begin([keys.turn(turn_id)], [release]))
+        return from_hash(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
+
+    async def progress(self, turn: Turn) -> bool:
+        """Keep how far the answer has come; whether its question was deleted meanwhile."""
         pipe = self._client.pipeline(transaction=True)
-        pipe.hset(keys.turn(turn.id), mapping=_to_hash(turn))
-        pipe.rpush(conversation, turn.id)
-        pipe.ltrim(conversation, -keys.CONVERSATION_TURNS, -1)
-        pipe.set(keys.message(turn.question.key), f"question {turn.id}")
+        kept = some(turn, "answer", "finish", "first_text_at")
+        pipe.hset(keys.turn(turn.id), items=[text for pair in kept.items() for text in pair])
+        pipe.hexists(keys.turn(turn.id), "withdrawn")
+        with converted():
+            _, withdrawn = await pipe.execute()
+        return bool(withdrawn)
+
+    async def intend(self, turn_id: str, text: str) -> None:
+        """Keep that a message with this text is about to be posted as the turn's next part."""
+        with converted():
+            await self._client.hset(keys.turn(turn_id), "posting", text)
+
+    async def add_part(self, turn_id: str, part: int, ref: MessageRef) -> None:
+        """Map a message of an answer to its turn; reactions on it are votes from now on."""
+        pipe = self._client.pipeline(transaction=True)
+        pipe.hset(keys.turn(turn_id), part_field(part), ref.message)
+        pipe.hdel(keys.turn(turn_id), "posting")
+        pipe.set(keys.message(ref.key), f"part {turn_id}")
+        pipe.zadd(keys.PARTS, {ref.key: time.time()})
+        pipe.zremrangebyrank(keys.PARTS, 0, -keys.PARTS_KEPT - 1)
         with converted():
             await pipe.execute()
 
-    async def save(self, turn: Turn) -> None:
-        """Keep what changed in a turn."""
+    async def drop_part(self, turn_id: str, part: int) -> None:
+        """Forget the last part, which the answer no longer needs; its votes stay."""
         with converted():
-            await self._client.hset(keys.turn(turn.id), mapping=_to_hash(turn))
+            await self._client.hdel(keys.turn(turn_id), part_field(part))
 
-    async def add_part(self, turn: str, ref: MessageRef) -> None:
-        """Map a message of an answer to its turn; reactions on it are votes from now on."""
+    async def deleted(self, ref: MessageRef) -> tuple[str, Deleted] | None:
+        """A message was deleted: the turn that this concerns, and how.
+
+        One that is not known yet is not accepted any more.
+        """
         with converted():
-            await self._client.set(keys.message(ref.key), f"part {turn}")
+            found = await self._deleted(
+                [keys.message(ref.key), keys.gone(ref.key)], [keys.turn(""), keys.GONE_S]
+            )
+        return (str(found[0]), found[1]) if found else None
+
+    async def amend(self, ref: MessageRef, text: str) -> str | None:
+        """Change the text of a question that still waits; its turn, or None."""
+        with converted():
+            turn_id = await self._amend([keys.message(ref.key)], [keys.turn(""), text])
+        return str(turn_id) or None
 
     async def get(self, turn_id: str) -> Turn | None:
         """One turn by its id."""
@@ -52,7 +93,26 @@ class Turns:
         for turn_id in turn_ids:
             pipe.hgetall(keys.turn(turn_id))
         with converted():
-            return [_from_hash(values) if values else None for values in await pipe.execute()]
+            return [from_hash(fields) if fields else None for fields in await pipe.execute()]
+
+    async def recent_parts(self, since: float, limit: int) -> list[str]:
+        """The keys of the messages posted since then, newest first, at most `limit`."""
+        with converted():
+            found = await self._client.zrange(
+                keys.PARTS, "+inf", since, desc=True, byscore=True, offset=0, num=limit
+            )
+        return [str(key) for key in found]
+
+    async def places(self, platform: Platform, since: float, limit: int) -> list[Conversation]:
+        """Conversations that were asked something since then, the latest first, at most `limit`.
+
+        Their workspace is not told.
+        """
+        with converted():
+            found = await self._client.zrange(
+                keys.places(platform), "+inf", since, desc=True, byscore=True, offset=0, num=limit
+            )
+        return [conversation_of(str(key)) for key in found]
 
     async def answered_by(self, message: str) -> str | None:
         """The id of the turn whose answer a message (by its key) is a part of."""
@@ -94,33 +154,3 @@ class Turns:
             value = await self._client.get(keys.message(message)) or ""
         role, _, turn_id = str(value).partition(" ")
         return role, turn_id
-
-
-def _to_hash(turn: Turn) -> dict[Key, Value]:
-    values = asdict(turn)
-    fixed = {name: values.pop(name) for name in ("conversation", "question", "asker")}
-    return {
-        **{name: orjson.dumps(value) for name, value in fixed.items()},
-        **{name: "" if value is None else str(value) for name, value in values.items()},
-    }
-
-
-def _from_hash(values: dict[str, Any]) -> Turn:
-    return Turn(
-        id=values["id"],
-        conversation=Conversation(**orjson.loads(values["conversation"])),
-        question=MessageRef(**orjson.loads(values["question"])),
-        asker=Person(**orjson.loads(values["asker"])),
-        text=values["text"],
-        release=values["release"],
-        created_at=float(values["created_at"]),
-        status=values["status"],
-        answer=values["answer"],
-        finish=values["finish"] or None,
-        first_text_at=_time(values["first_text_at"]),
-        finished_at=_time(values["finished_at"]),
-    )
-
-
-def _time(value: str) -> float | None:
-    return float(value) if value else None

@@ -2,16 +2,22 @@
 --
 -- KEYS[1] reactions:{turn}:{person}  set     what the person's reactions on the turn are now
 -- KEYS[2] votes:{turn}               hash    person -> value
--- KEYS[3] tally:{turn}               hash    up, down -> number of people
+-- KEYS[3] tally:{turn}               hash    up, down -> number of people; changes -> a count
 -- KEYS[4] votes                      zset    "{turn} {person}" by time of the last change, seconds
 -- KEYS[5] events                     stream  every applied reaction
 --
 -- ARGV[1] turn   ARGV[2] person   ARGV[3] "1" present, "0" removed
 -- ARGV[4] sign of the signal, "+" or "-"   ARGV[5] which reaction: message, emoji and kind
 -- ARGV[6] entries of the event log to keep, about
+-- ARGV[7] the changes that whoever calls knows of, or "" to apply it whatever has changed
 --
--- Returns {value before, value now}, or {} when the reaction was known already. A value is
--- -1, 0 (both signs at once: no signal) or 1, and "" where there is no vote.
+-- Returns {value before, value now}, {} when the reaction was known already, or {"moved"} when
+-- there were other changes: nothing is changed then. A value is -1, 0 (both signs at once: no
+-- signal) or 1, and "" where there is no vote.
+
+if ARGV[7] ~= "" and (redis.call("HGET", KEYS[3], "changes") or "0") ~= ARGV[7] then
+  return { "moved" }
+end
 
 local member = ARGV[4] .. ARGV[5]
 local changed
@@ -23,6 +29,7 @@ end
 if changed == 0 then
   return {}
 end
+redis.call("HINCRBY", KEYS[3], "changes", 1)
 
 local up, down = false, false
 for _, held in ipairs(redis.call("SMEMBERS", KEYS[1])) do

@@ -1,14 +1,14 @@
 """Votes: one a person and turn, kept by one atomic step a reaction (`vote.lua`)."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from bot.domain import Person, Reaction, Turn, Vote
+from bot.domain import MessageRef, Person, Reaction, Turn, Vote
 from bot.store import keys
 from bot.store.connection import Client, converted
-from bot.store.people import People
+from bot.store.people import People, person_of
+from bot.store.scripts import script
 from bot.store.turns import Turns
 
 Sign = Literal["+", "-"]
@@ -25,6 +25,10 @@ class Change:
     now: int | None
 
 
+class Moved(Exception):
+    """A vote on the turn changed meanwhile; look again."""
+
+
 class Votes:
     """The votes in Redis."""
 
@@ -32,14 +36,16 @@ class Votes:
         self._client = client
         self._turns = turns
         self._people = people
-        self._apply = client.register_script(
-            files("bot.store").joinpath("vote.lua").read_text("utf-8")
-        )
+        self._apply = script(client, "vote")
+        self._park = script(client, "park")
 
-    async def apply(self, turn: str, reaction: Reaction, sign: Sign) -> Change | None:
+    async def apply(
+        self, turn: str, reaction: Reaction, sign: Sign, *, known: int | None = None
+    ) -> Change | None:
         """Apply one reaction with a signal; None when it was applied before.
 
-        Raises StoreUnavailable; nothing was changed then, or all of it.
+        Raises StoreUnavailable: nothing was changed then, or all of it; and Moved, with nothing
+        changed, when `known` is given and is not the number of changes so far.
         """
         person = reaction.person.key
         with converted():
@@ -58,12 +64,59 @@ class Votes:
                     sign,
                     f"{reaction.ref.key} {reaction.emoji} {reaction.kind}",
                     keys.EVENTS_KEPT,
+                    "" if known is None else known,
                 ],
             )
         if not result:
             return None
+        if result[0] == "moved":
+            raise Moved
         before, now = (int(value) if value else None for value in result)
         return Change(before, now)
+
+    async def turn_of(self, reaction: Reaction) -> str | None:
+        """The turn whose answer the reaction is on; it waits for a message not known yet."""
+        key = reaction.ref.key
+        field = f"{reaction.person.key} {reaction.emoji} {reaction.kind}"
+        with converted():
+            found = await self._park(
+                [keys.message(key), keys.parked(key)],
+                [field, int(reaction.present), keys.PARKED_S],
+            )
+        role, _, turn = str(found).partition(" ")
+        return turn if role == "part" else None
+
+    async def parked(self, ref: MessageRef) -> list[Reaction]:
+        """The reactions that waited for this message; `forget_parked` once they are applied."""
+        with converted():
+            found = cast("dict[str, str]", await self._client.hgetall(keys.parked(ref.key)))
+        return [_reaction(ref, field, present == "1") for field, present in found.items()]
+
+    async def forget_parked(self, ref: MessageRef) -> None:
+        """The reactions that waited for this message were applied."""
+        with converted():
+            await self._client.delete(keys.parked(ref.key))
+
+    async def changes(self, turn: str) -> int:
+        """How often a vote on the turn has changed."""
+        with converted():
+            return int(await self._client.hget(keys.tally(turn), "changes") or 0)
+
+    async def held(self, turn: str, ref: MessageRef) -> list[Reaction]:
+        """The reactions with a signal on one part of a turn, as they are known."""
+        with converted():
+            people = [str(person) for person in await self._client.hkeys(keys.votes(turn))]
+            pipe = self._client.pipeline(transaction=False)
+            for person in people:
+                pipe.smembers(keys.reactions(turn, person))
+            members = await pipe.execute() if people else []
+        prefix = f"{ref.key} "
+        return [
+            _reaction(ref, f"{person} {member[1:].removeprefix(prefix)}", True)
+            for person, each in zip(people, members, strict=True)
+            for member in each
+            if member[1:].startswith(prefix)
+        ]
 
     async def tally(self, turn: str) -> tuple[int, int]:
         """How many people voted up and down on a turn."""
@@ -97,6 +150,12 @@ class Votes:
             for (_, _, at), value, turn, person in zip(named, values, turns, people, strict=True)
             if turn is not None and value is not None  # changed between the two reads
         ]
+
+
+def _reaction(ref: MessageRef, field: str, present: bool) -> Reaction:
+    person, emoji, kind = field.split(" ", 2)
+    nameless = replace(person_of(person), name="")
+    return Reaction(ref, nameless, emoji, present, at=0.0, kind=kind)
 
 
 def _parse(name: str) -> tuple[str, str]:

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
-from bot.core import Accepted, Chat, Ended, Event, Text
+from bot.answer import Answer
+from bot.core import Chat
 from bot.domain import Incoming, MessageRef, Person, Place, Release, Sampling, Turn
+from bot.events import Ended, Event, Events, Text
+from bot.generation import Generation
+from bot.intake import Intake
 from bot.model import Model
 from bot.settings import ChatSettings
 from bot.store.inbox import Inbox
@@ -20,6 +24,7 @@ from tests.scripted_model import Piece, ScriptedModel, scripted_model
 ANA = Person("slack", "U1", "Ana")
 BO = Person("slack", "U2", "Bo")
 SYSTEM = "Be brief."
+WORKER = "worker-1"
 RELEASE = Release("r1", "scripted", SYSTEM, Sampling(0.6, 0.9, 1.1, 64), 1.0)
 
 _number = itertools.count(1)
@@ -73,22 +78,61 @@ class Bench:
     """A chat core, and all that it stands on."""
 
     chat: Chat
+    inbox: Inbox
     turns: Turns
     people: People
     server: ScriptedModel
     clock: list[float] = field(default_factory=lambda: [1000.0])
 
+    async def taken(self, incoming: Incoming) -> Turn:
+        """The turn of a question that is taken in; this process holds it."""
+        assert await self.chat.take(incoming) == "new"
+        return await self.held(incoming)
+
+    async def held(self, incoming: Incoming) -> Turn:
+        """The turn of a question, as this process holds it."""
+        await self.inbox.read(incoming.ref.platform, 100)
+        turn = await self.turns.of_message(incoming.ref.key)
+        assert turn is not None
+        return turn
+
+    async def events(self, incoming: Incoming) -> Events:
+        """The events of an answer, as they come; none when the message is not a new question."""
+        taken = await self.chat.take(incoming)
+        if taken == "busy":
+            yield Ended("error", "busy")
+        elif taken == "new":
+            async with aclosing(self.shown(self.chat.answer(await self.held(incoming)))) as events:
+                async for event in events:
+                    yield event
+
+    async def shown(self, answer: Answer) -> Events:
+        """The events of an answer, which is closed at its end; left when it is broken off."""
+        ended = None
+        try:
+            async with aclosing(answer.events()) as events:
+                async for event in events:
+                    if isinstance(event, Ended):
+                        ended = event
+                    yield event
+            await self.chat.close(answer, ended)
+        finally:
+            self.chat.leave(answer)
+
     async def ask(self, incoming: Incoming) -> list[Event]:
         """All events of an answer."""
-        async with aclosing(self.chat.respond(incoming)) as events:
+        async with aclosing(self.events(incoming)) as events:
             return [event async for event in events]
 
     async def answer(self, incoming: Incoming) -> Turn:
         """The stored turn of a question that is answered whole."""
         events = await self.ask(incoming)
-        assert isinstance(events[0], Accepted)
         assert events[-1] == Ended("stop")
-        turn = await self.turns.get(events[0].turn)
+        return await self.stored(incoming)
+
+    async def stored(self, incoming: Incoming) -> Turn:
+        """The turn of a question, as it is stored."""
+        turn = await self.turns.of_message(incoming.ref.key)
         assert turn is not None
         return turn
 
@@ -116,10 +160,14 @@ async def chat_bench(
     async with scripted_model(server):
         if serve:
             async with Model(server.url, timeout_s=timeout_s) as model:
-                yield _bench(client, server, model, settings, wait_s, release)
+                bench = _bench(client, server, model, settings, wait_s, release)
+                await bench.inbox.left("slack")
+                yield bench
     if not serve:
         async with Model(server.url, timeout_s=timeout_s) as model:
-            yield _bench(client, server, model, settings, wait_s, release)
+            bench = _bench(client, server, model, settings, wait_s, release)
+            await bench.inbox.left("slack")
+            yield bench
 
 
 def _bench(
@@ -132,14 +180,21 @@ def _bench(
 ) -> Bench:
     turns, people = Turns(client), People(client)
     clock = [1000.0]
-    chat = Chat(
-        inbox=Inbox(client),
-        turns=turns,
-        people=people,
-        model=model,
-        release=release,
-        chat=settings or ChatSettings(),
-        wait_s=wait_s,
-        clock=lambda: clock[0],
+    chat = settings or ChatSettings()
+    inbox = Inbox(client, WORKER, total=chat.max_waiting, each=chat.max_waiting_conversation)
+
+    def now() -> float:
+        return clock[0]
+
+    generation = Generation(
+        turns=turns, model=model, release=release, chat=chat, wait_s=wait_s, clock=now
     )
-    return Bench(chat, turns, people, server, clock)
+    core = Chat(
+        intake=Intake(inbox, turns, people, release.id, now),
+        inbox=inbox,
+        turns=turns,
+        generation=generation,
+        chat=chat,
+        clock=now,
+    )
+    return Bench(core, inbox, turns, people, server, clock)

@@ -75,10 +75,10 @@ async def test_a_reply_to_an_answer_goes_on_with_its_conversation(client: "Redis
     first = asked("one", place="channel", channel="C1", mentions_bot=True)
     async with chat_bench(client) as bench:
         turn = await bench.answer(first)
-        await bench.chat.add_part(turn.id, part_of(first, "answer-1"))
+        await bench.turns.add_part(turn.id, 0, part_of(first, "answer-1"))
         second = asked("two", place="channel", channel="C1", reply_to="answer-1", author=BO)
         turn = await bench.answer(second)
-        await bench.chat.add_part(turn.id, part_of(second, "answer-2"))
+        await bench.turns.add_part(turn.id, 0, part_of(second, "answer-2"))
         await bench.answer(asked("three", place="channel", channel="C1", reply_to="answer-2"))
     assert bench.prompts()[2] == ["one", "I heard: one", "two", "I heard: two", "three"]
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 from redis.asyncio import Redis
 
-from bot.core import Accepted, Ended, Text, Waiting
+from bot.events import Accepted, Ended, Text, Waiting
 from bot.domain import Incoming
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import Gate, asked, chat_bench
@@ -24,7 +24,7 @@ def port_of(server: ScriptedModel) -> int:
 async def test_a_model_that_is_starting_is_waited_for(client: "Redis") -> None:
     async with (
         chat_bench(client, wait_s=60, serve=False) as bench,
-        aclosing(bench.chat.respond(asked("Why?"))) as events,
+        aclosing(bench.events(asked("Why?"))) as events,
     ):
         assert isinstance(await anext(events), Accepted)
         assert await anext(events) == Waiting("model")
@@ -36,7 +36,7 @@ async def test_a_model_that_is_starting_is_waited_for(client: "Redis") -> None:
 async def test_that_the_model_is_waited_for_is_told_once(client: "Redis") -> None:
     async with (
         chat_bench(client, wait_s=60, serve=False) as bench,
-        aclosing(bench.chat.respond(asked("Why?"))) as events,
+        aclosing(bench.events(asked("Why?"))) as events,
     ):
         await anext(events)
         await anext(events)
@@ -123,7 +123,7 @@ async def test_a_redis_that_goes_away_in_mid_answer_does_not_take_the_answer_awa
     gate = Gate()
     async with (
         chat_bench(client, gate.server) as bench,
-        aclosing(bench.chat.respond(asked("one"))) as events,
+        aclosing(bench.events(asked("one"))) as events,
     ):
         await anext(events)
         await anext(events)
@@ -137,7 +137,7 @@ async def test_a_redis_that_goes_away_before_the_prompt_is_a_problem(client: "Re
     gate = Gate()
     async with (
         chat_bench(client, gate.server) as bench,
-        aclosing(bench.chat.respond(asked("one"))) as events,
+        aclosing(bench.events(asked("one"))) as events,
     ):
         await anext(events)
         await client.shutdown(nosave=True)

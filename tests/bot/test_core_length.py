@@ -4,7 +4,7 @@ import itertools
 
 from redis.asyncio import Redis
 
-from bot.core import Accepted, Ended
+from bot.events import Accepted, Ended
 from bot.domain import Conversation
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import RELEASE, SYSTEM, asked, chat_bench

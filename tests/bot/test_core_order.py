@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bot.core import Accepted, Ended
+from bot.events import Accepted, Ended
 from bot.domain import Conversation
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import Gate, asked, chat_bench, text_of
@@ -44,7 +44,7 @@ async def test_a_waiting_question_is_told_to_be_accepted(client: "Redis") -> Non
     async with chat_bench(client, gate.server) as bench:
         first = asyncio.create_task(bench.ask(asked("one")))
         await until(lambda: gate.server.running == 1)
-        async with aclosing(bench.chat.respond(asked("two"))) as events:
+        async with aclosing(bench.events(asked("two"))) as events:
             assert isinstance(await asyncio.wait_for(anext(events), 2), Accepted)
         gate.open()
         await first

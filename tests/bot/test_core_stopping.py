@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from redis.asyncio import Redis
 
-from bot.core import Accepted, Text
+from bot.events import Accepted, Text
 from tests.bot.chat_bench import Gate, asked, chat_bench, text_of
 from tests.waiting import until
 
@@ -15,7 +15,7 @@ async def test_closing_the_answer_stops_the_model_and_stores_what_there_is(
 ) -> None:
     gate = Gate()
     async with chat_bench(client, gate.server) as bench:
-        async with aclosing(bench.chat.respond(asked("one"))) as events:
+        async with aclosing(bench.events(asked("one"))) as events:
             accepted = await anext(events)
             assert await anext(events) == Text("first ")
         await until(lambda: gate.server.running == 0)
@@ -51,7 +51,7 @@ async def test_who_stops_while_waiting_is_passed_over_and_stored_as_stopped(
     async with chat_bench(client, gate.server) as bench:
         first = asyncio.create_task(bench.ask(asked("one")))
         await until(lambda: gate.server.running == 1)
-        async with aclosing(bench.chat.respond(question)) as events:
+        async with aclosing(bench.events(question)) as events:
             await anext(events)
             third = asyncio.create_task(bench.ask(asked("three")))
         gate.open()
@@ -65,7 +65,7 @@ async def test_who_stops_while_waiting_is_passed_over_and_stored_as_stopped(
 async def test_who_stops_before_anything_else_is_stored_as_stopped(client: "Redis") -> None:
     question = asked()
     async with chat_bench(client) as bench:
-        async with aclosing(bench.chat.respond(question)) as events:
+        async with aclosing(bench.events(question)) as events:
             await anext(events)
         turn = await bench.turns.of_message(question.ref.key)
         assert turn is not None
@@ -76,7 +76,7 @@ async def test_who_stops_before_anything_else_is_stored_as_stopped(client: "Redi
 async def test_a_stopped_answer_is_remembered_as_far_as_it_came(client: "Redis") -> None:
     gate = Gate()
     async with chat_bench(client, gate.server) as bench:
-        async with aclosing(bench.chat.respond(asked("one"))) as events:
+        async with aclosing(bench.events(asked("one"))) as events:
             await anext(events)
             await anext(events)
         gate.open()

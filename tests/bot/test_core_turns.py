@@ -5,7 +5,7 @@ from contextlib import aclosing
 import pytest
 from redis.asyncio import Redis
 
-from bot.core import Accepted, Ended, Text
+from bot.events import Accepted, Ended, Text
 from bot.domain import Conversation
 from tests.bot.chat_bench import ANA, BO, RELEASE, SYSTEM, Gate, asked, chat_bench
 from tests.scripted_model import ScriptedModel
@@ -41,7 +41,7 @@ async def test_a_running_turn_is_stored_as_such(client: "Redis") -> None:
     gate = Gate()
     async with (
         chat_bench(client, gate.server) as bench,
-        aclosing(bench.chat.respond(asked())) as events,
+        aclosing(bench.events(asked())) as events,
     ):
         accepted = await anext(events)
         assert isinstance(accepted, Accepted)
@@ -54,7 +54,7 @@ async def test_a_running_turn_is_stored_as_such(client: "Redis") -> None:
 async def test_the_times_of_a_turn_are_those_of_the_clock(client: "Redis") -> None:
     gate = Gate()
     async with chat_bench(client, gate.server) as bench:
-        async with aclosing(bench.chat.respond(asked())) as events:
+        async with aclosing(bench.events(asked())) as events:
             accepted = await anext(events)
             bench.clock[0] = 1002.0
             await anext(events)

@@ -1,0 +1,126 @@
+"""Catching up: what people asked and how they voted while nobody listened.
+
+Runs after each fresh connection: what was asked since the last sign of life is taken in like any
+message (what was heard already is known by its id), and the reactions on late answers are read
+back, newest first. While connected it leaves the signs of life.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from adapters.history import History
+from adapters.rereads import Rereads
+from bot.domain import Incoming, MessageRef, Platform
+from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
+from bot.insist import insist
+from bot.store.marks import Marks
+from bot.store.turns import Turns
+
+log = structlog.get_logger()
+
+SIGN_S: Final = 2.0
+"""Between two signs of life."""
+
+MARGIN_S: Final = 60.0
+"""Looked back before the last sign of life: events under way then, and clocks that differ."""
+
+PARTS: Final = 2_000
+"""Messages of answers whose reactions are read back, at most."""
+
+RETRY_S: Final = 10.0
+
+Take = Callable[[Incoming], Awaitable[None]]
+
+
+class CatchUp:
+    """Catching up on one platform."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        rereads: Rereads,
+        turns: Turns,
+        marks: Marks,
+        asked_s: float,
+        voted_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Questions younger than `asked_s` seconds are answered, answers younger than `voted_s`
+        have their reactions read back."""
+        self._platform = platform
+        self._rereads = rereads
+        self._turns = turns
+        self._marks = marks
+        self._asked_s = asked_s
+        self._voted_s = voted_s
+        self._clock = clock
+        self._fresh = asyncio.Event()
+        self._is_listening = False
+
+    def connected(self) -> None:
+        """A connection stands that may not have everything since the last one."""
+        self._is_listening = True
+        self._fresh.set()
+
+    def disconnected(self) -> None:
+        """Events may be missed from now on."""
+        self._is_listening = False
+
+    async def run(self, history: History, take: Take) -> None:
+        """Catch up after each fresh connection, until cancelled."""
+        await self._fresh.wait()
+        since = await insist(lambda: self._marks.awake(self._platform), "the last sign of life")
+        async with asyncio.TaskGroup() as group:
+            signing: asyncio.Task[None] | None = None
+            while True:
+                self._fresh.clear()
+                await self._recent_votes()
+                await self._questions(history, take, since)
+                if signing is None:  # until then a crash begins again where this one began
+                    signing = group.create_task(self._sign())
+                await self._fresh.wait()
+                since = await insist(lambda: self._marks.awake(self._platform), "a sign of life")
+
+    async def _recent_votes(self) -> None:
+        """Have the reactions on late answers read back, newest first."""
+        since = self._clock() - self._voted_s
+        found = await insist(lambda: self._turns.recent_parts(since, PARTS), "late answers")
+        for key in found:
+            platform, channel, message = key.split("/", 2)
+            if platform == self._platform:
+                self._rereads.add(MessageRef(self._platform, "", channel, message))
+
+    async def _questions(self, history: History, take: Take, since: float | None) -> None:
+        """Take in what was asked meanwhile; nothing before the first sign of life."""
+        if since is None:
+            return
+        oldest = max(since - MARGIN_S, self._clock() - self._asked_s)
+        count = 0
+        while True:
+            try:
+                async for incoming in history.missed(oldest):
+                    count += 1
+                    await take(incoming)
+                break
+            except (PlatformUnavailable, MessageGone, StoreUnavailable) as error:
+                log.warning("not caught up yet", platform=self._platform, error=str(error))
+                await asyncio.sleep(getattr(error, "retry_after_s", None) or RETRY_S)
+            except Exception:
+                log.exception("not caught up", platform=self._platform)
+                return
+        log.info("caught up", platform=self._platform, messages=count, since=oldest)
+
+    async def _sign(self) -> None:
+        while True:
+            if self._is_listening:
+                now = self._clock()
+                try:
+                    await self._marks.set_awake(self._platform, now)
+                except StoreUnavailable as error:
+                    log.warning("no sign of life", platform=self._platform, error=str(error))
+            await asyncio.sleep(SIGN_S)

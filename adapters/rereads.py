@@ -1,0 +1,86 @@
+"""Messages whose reactions are to be read back, and the reading, one after the other.
+
+A bounded queue without repeats: what events left in doubt comes before what is looked at after a
+start. Each read goes through the platform's own budget.
+"""
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+import structlog
+
+from adapters.history import History
+from bot.domain import MessageRef
+from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
+from bot.feedback.voting import Voting
+
+log = structlog.get_logger()
+
+MOST: Final = 50_000
+SETTLE_S: Final = 1.0
+"""How long after the last doubt a message is read, so that changed places are seen once."""
+
+RETRY_S: Final = 5.0
+
+
+class Rereads:
+    """What is to be read back on one platform."""
+
+    def __init__(self, voting: Voting) -> None:
+        self._voting = voting
+        self._doubts: OrderedDict[str, tuple[MessageRef, float]] = OrderedDict()
+        self._rest: OrderedDict[str, MessageRef] = OrderedDict()
+        self._some = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._doubts) + len(self._rest)
+
+    def doubt(self, ref: MessageRef) -> None:
+        """Read a message's reactions soon."""
+        self._doubts.pop(ref.key, None)
+        self._rest.pop(ref.key, None)
+        self._doubts[ref.key] = (ref, asyncio.get_running_loop().time() + SETTLE_S)
+        self._bound()
+
+    def add(self, ref: MessageRef) -> None:
+        """Read a message's reactions when those before it are read."""
+        if ref.key not in self._doubts:
+            self._rest.setdefault(ref.key, ref)
+            self._bound()
+
+    async def run(self, history: History) -> None:
+        """Read until cancelled."""
+        while True:
+            ref = await self._next()
+            try:
+                await self._voting.reread(ref, history.reactions)
+            except MessageGone as error:
+                log.info("reactions are gone", message=ref.key, error=str(error))
+            except (PlatformUnavailable, StoreUnavailable) as error:
+                log.warning("reactions not read back yet", message=ref.key, error=str(error))
+                self.doubt(ref)
+                await asyncio.sleep(getattr(error, "retry_after_s", None) or RETRY_S)
+            except Exception:
+                log.exception("reactions not read back", message=ref.key)
+
+    async def _next(self) -> MessageRef:
+        while True:
+            now = asyncio.get_running_loop().time()
+            due = next(iter(self._doubts.values()), None)
+            if due is not None and due[1] <= now:
+                return self._doubts.popitem(last=False)[1][0]
+            if self._rest:
+                return self._rest.popitem(last=False)[1]
+            self._some.clear()
+            try:
+                async with asyncio.timeout(None if due is None else due[1] - now):
+                    await self._some.wait()
+            except TimeoutError:
+                continue
+
+    def _bound(self) -> None:
+        while len(self) > MOST:
+            (self._rest or self._doubts).popitem(last=True)
+            log.warning("too many messages to read back; one is left out")
+        self._some.set()

@@ -1,0 +1,68 @@
+"""What a platform and the store are to a growing answer: a place to write, and a book."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from bot.domain import MessageRef
+
+Known = Callable[[MessageRef], Awaitable[bool]]
+"""Whether a message is in the book, as a part of any answer."""
+
+
+class Surface(Protocol):
+    """One place on a platform where an answer grows."""
+
+    @property
+    def limit(self) -> int:
+        """The most that one message may hold, by `measure`."""
+
+    @property
+    def scope(self) -> str:
+        """What shares one edit budget with this place."""
+
+    def measure(self, text: str) -> int:
+        """The size of a text as the platform counts it."""
+
+    async def post(self, text: str, *, turn: str, part: int) -> MessageRef:
+        """Post a part. Raises PlatformUnavailable, MessageGone.
+
+        After a PlatformUnavailable without `retry_after_s` it may stand there all the same.
+        """
+
+    async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
+        """The message that an earlier `post` of this left behind, if it did.
+
+        Raises PlatformUnavailable, MessageGone.
+        """
+
+    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
+        """Replace a part's text; `urgent` ones go first.
+
+        Raises PlatformUnavailable, MessageGone.
+        """
+
+    async def delete(self, ref: MessageRef) -> None:
+        """Delete a part; one that is gone is fine. Raises PlatformUnavailable."""
+
+    def busy(self) -> AbstractAsyncContextManager[None]:
+        """Show that an answer is coming, for as long as the context is open."""
+
+
+class Book(Protocol):
+    """Where the messages of answers are written down; `bot.parts.Parts`."""
+
+    async def intend(self, turn: str, text: str) -> None:
+        """The turn's next part is about to be posted. Raises StoreUnavailable."""
+
+    async def add(self, turn: str, part: int, ref: MessageRef) -> None:
+        """A message is this part of the turn's answer."""
+
+    async def settle(self, turn: str, ref: MessageRef) -> None:
+        """See to the reactions that came before the message was in the book."""
+
+    async def drop(self, turn: str, part: int) -> None:
+        """The answer no longer needs its last part."""
+
+    async def knows(self, ref: MessageRef) -> bool:
+        """Whether a message is a part of any answer."""

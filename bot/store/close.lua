@@ -1,0 +1,17 @@
+-- Ends a turn: keeps how it ended, and takes it out of the inbox and out of its conversation's way.
+--
+-- KEYS[1] turn:{turn}   KEYS[2] inbox:{platform}   KEYS[3] open:{conversation}
+-- ARGV[1] turn   ARGV[2] consumer group   ARGV[3] who ends it   then the fields and values to keep
+--
+-- Returns 1, or 0 when the entry is not theirs, or is gone: nothing is changed then.
+
+local entry = redis.call("HGET", KEYS[1], "entry")
+local held = redis.call("XPENDING", KEYS[2], ARGV[2], entry, entry, 1)
+if not held[1] or held[1][2] ~= ARGV[3] then
+  return 0
+end
+redis.call("XACK", KEYS[2], ARGV[2], entry)
+redis.call("XDEL", KEYS[2], entry)
+redis.call("LREM", KEYS[3], 1, ARGV[1])
+redis.call("HSET", KEYS[1], unpack(ARGV, 4))
+return 1

@@ -1,0 +1,88 @@
+"""A turn as the fields of a hash, and back."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from bot.domain import Conversation, MessageRef, Person, Turn
+
+NESTED: Final = ("conversation", "question", "asker")
+TEXTS: Final = (
+    "id",
+    "text",
+    "release",
+    "created_at",
+    "status",
+    "answer",
+    "finish",
+    "first_text_at",
+    "finished_at",
+)
+FLAGS: Final = ("deleted", "withdrawn")
+
+_PART = re.compile(r"part:(\d+)")
+
+
+def part_field(part: int) -> str:
+    """The field that holds the message id of a part."""
+    return f"part:{part}"
+
+
+def to_hash(turn: Turn) -> dict[str, str]:
+    """All fields of a turn."""
+    fields = {name: _nested(getattr(turn, name)) for name in NESTED}
+    fields |= {name: _text(getattr(turn, name)) for name in TEXTS}
+    fields |= {name: "1" for name in FLAGS if getattr(turn, name)}
+    fields |= {part_field(part): ref.message for part, ref in enumerate(turn.parts)}
+    return fields if turn.posting is None else fields | {"posting": turn.posting}
+
+
+def some(turn: Turn, *names: str) -> dict[str, str]:
+    """Those of its plain fields."""
+    return {name: _text(getattr(turn, name)) for name in names}
+
+
+def from_hash(fields: Mapping[str, Any]) -> Turn:
+    """The turn of a hash."""
+    question = MessageRef(**orjson.loads(fields["question"]))
+    return Turn(
+        id=fields["id"],
+        conversation=Conversation(**orjson.loads(fields["conversation"])),
+        question=question,
+        asker=Person(**orjson.loads(fields["asker"])),
+        text=fields["text"],
+        release=fields["release"],
+        created_at=float(fields["created_at"]),
+        status=fields["status"],
+        answer=fields["answer"],
+        finish=fields["finish"] or None,
+        first_text_at=_time(fields["first_text_at"]),
+        finished_at=_time(fields["finished_at"]),
+        parts=_parts(fields, question),
+        posting=fields.get("posting"),
+        deleted="deleted" in fields,
+        withdrawn="withdrawn" in fields,
+    )
+
+
+def _parts(fields: Mapping[str, str], question: MessageRef) -> tuple[MessageRef, ...]:
+    """The messages of the answer; they stand in the question's channel, or in a thread of it."""
+    found = {int(match[1]): fields[name] for name in fields if (match := _PART.fullmatch(name))}
+    return tuple(
+        MessageRef(question.platform, question.workspace, question.channel, found[part])
+        for part in sorted(found)
+    )
+
+
+def _nested(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _time(value: str) -> float | None:
+    return float(value) if value else None
