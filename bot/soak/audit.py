@@ -5,68 +5,21 @@ sent along with it, and of its text. A breach names the question, the messages a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from bot.domain import Platform
 from bot.feedback.signal import sign_of
 from bot.soak.answers import answer_to
 from bot.soak.diary import MessageKey, Question
+from bot.soak.findings import Breach, BreachKind, Findings, World
 from bot.soak.sandbox import Message, Place
-from bot.soak.store import Stored, StoredTurn
+from bot.soak.store import StoredTurn
 from bot.soak.texts import holds_in_order, is_piece, is_whole, without_note
-
-BreachKind = Literal["lost", "doubled", "wrong_votes", "orphans", "stuck", "refused"]
-BREACHES: Final[tuple[BreachKind, ...]] = (
-    "lost",
-    "doubled",
-    "wrong_votes",
-    "orphans",
-    "stuck",
-    "refused",
-)
 
 END_STATES: Final = frozenset({"done", "stopped", "failed", "interrupted", "withdrawn"})
 
 _CLAIM_LENGTH: Final = 12
 """Characters of a turn's id that a message must name to belong to it; a nonce has room for 20."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything at one moment. `deletions` counts the bot's messages that were deleted on
-    purpose, by platform and channel; `touched` tells who ever reacted to a message."""
-
-    questions: Sequence[Question]
-    messages: Sequence[Message]
-    stored: Stored
-    deletions: Mapping[tuple[Platform, str], int] = field(default_factory=dict)
-    touched: Mapping[MessageKey, set[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """One thing that must not be, with where to look for it."""
-
-    kind: BreachKind
-    platform: str
-    detail: str
-    question: str = ""
-    turn: str = ""
-    messages: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the audit found. `counts` are of questions, by what became of them, and of the rest."""
-
-    breaches: tuple[Breach, ...]
-    counts: Mapping[str, int]
-
-    def num(self, kind: BreachKind) -> int:
-        """Breaches of one kind."""
-        return sum(one.kind == kind for one in self.breaches)
 
 
 def audit(world: World) -> Findings:
@@ -97,6 +50,7 @@ class _Audit:
         # The messages of each turn's answer: by the store, and else by what came with them.
         self._answers: dict[str, list[Message]] = {turn.id: [] for turn in world.stored.turns}
         self._gone: dict[str, list[MessageKey]] = {}
+        self._past: dict[str, list[MessageKey]] = {}
         self._notices: dict[MessageKey, list[Message]] = {}
         self._strays: dict[MessageKey, list[Message]] = {}
 
@@ -113,14 +67,14 @@ class _Audit:
 
     def _attribute(self) -> None:
         """Find the turn of each of the bot's messages; what has none is a notice or an orphan."""
-        recorded: dict[MessageKey, str] = {}
-        for turn in self._world.stored.turns:
-            for part in turn.parts:
-                recorded[part] = turn.id
-                if part not in self._messages:
-                    self._gone.setdefault(turn.id, []).append(part)
+        recorded = self._world.stored.answered_by
+        for part, turn_id in recorded.items():
+            if part not in self._messages:
+                self._past.setdefault(turn_id, []).append(part)
         asked = {question.key for question in self._world.questions}
         for turn in self._world.stored.turns:
+            if gone := [part for part in turn.parts if part not in self._messages]:
+                self._gone[turn.id] = gone
             if turn.question not in asked:
                 self._breach("orphans", None, "the turn answers nothing that was asked", turn)
         for message in sorted(self._messages.values(), key=_age):
@@ -129,11 +83,14 @@ class _Audit:
             self._counts["messages of the bot"] += 1
             if message.is_streaming:
                 self._breach("stuck", None, "the message still streams", None, [message])
-            turn_id = recorded.get(message.key) or self._claimed(message)
-            if turn_id is not None:
-                self._answers[turn_id].append(message)
-            if message.key not in recorded:
-                self._unrecorded(message, turn_id)
+            known = recorded.get(message.key, "")
+            if known in self._answers:
+                self._answers[known].append(message)
+                continue
+            claimed = self._claimed(message)
+            if claimed is not None:
+                self._answers[claimed].append(message)
+            self._unrecorded(message, claimed)
 
     def _claimed(self, message: Message) -> str | None:
         """The turn that a message was sent for, by what the bot sent along."""
@@ -239,7 +196,7 @@ class _Audit:
         # What stood under a message when it was deleted, nobody can look up any more.
         unsure = {
             person
-            for part in self._gone.get(turn.id, ())
+            for part in self._past.get(turn.id, ())
             for person in self._world.touched.get(part, ())
         }
         for person in sorted({*given, *stored} - unsure):

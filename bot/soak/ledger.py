@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bot.bench.targets import Target
-from bot.soak.audit import BREACHES, Findings
+from bot.soak.findings import BREACHES, Findings
 from bot.soak.memory import GROWTH, Memory
 from bot.soak.plan import Plan
 

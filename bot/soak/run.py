@@ -18,10 +18,11 @@ import aiohttp
 
 from bot.errors import StoreUnavailable
 from bot.settings import RedisSettings
-from bot.soak.audit import Findings, World, audit
+from bot.soak.audit import audit
 from bot.soak.diary import Diary
 from bot.soak.errors import SoakError
 from bot.soak.faults import LEFT_OUT, Storm, waves
+from bot.soak.findings import Findings, World
 from bot.soak.keeper import Keeper
 from bot.soak.ledger import Ledger
 from bot.soak.memory import memory_of

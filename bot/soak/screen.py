@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bot.soak.audit import Breach
+from bot.soak.findings import Breach
 from bot.soak.ledger import Ledger
 
 _LINE_EVERY_S: Final = 20.0

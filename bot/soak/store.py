@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from bot.domain import Person, Platform, Turn
+from bot.domain import PLATFORMS, Person, Platform, Turn
 from bot.soak.diary import MessageKey
 from bot.store import keys
 from bot.store.connection import Client, converted
@@ -19,7 +19,7 @@ _PAGE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class StoredTurn:
-    """One turn. `parts` are the messages that are recorded as its answer."""
+    """One turn. `parts` are the messages that its answer consists of, as the bot knows it."""
 
     id: str
     question: MessageKey
@@ -30,9 +30,11 @@ class StoredTurn:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Everything kept. `votes` are by turn and by the person's handle or, of strangers, id."""
+    """Everything kept. `answered_by` tells the turn of each message that is, or was, a part;
+    `votes` are by turn and by the person's handle or, of strangers, id."""
 
     turns: Sequence[StoredTurn] = ()
+    answered_by: Mapping[MessageKey, str] = field(default_factory=dict)
     votes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     num_waiting: int = 0
     """Entries of the inbox."""
@@ -46,7 +48,6 @@ async def read(client: Client, people: Sequence[str]) -> Stored:
     for start in range(0, len(turn_ids), _PAGE):
         page = await turns.get_many(turn_ids[start : start + _PAGE])
         found += [turn for turn in page if turn is not None]
-    parts = await _parts(client)
     return Stored(
         turns=[
             StoredTurn(
@@ -54,11 +55,13 @@ async def read(client: Client, people: Sequence[str]) -> Stored:
                 question=(turn.question.platform, turn.question.message),
                 text=turn.text,
                 status=turn.status,
-                parts=tuple(parts.get(turn.id, ())),
+                parts=tuple((part.platform, part.message) for part in turn.parts),
             )
             for turn in sorted(found, key=lambda turn: turn.created_at)
         ],
+        answered_by=await _answered_by(client),
         votes=await _votes(client, [turn.id for turn in found], people),
+        num_waiting=await _num_waiting(client),
     )
 
 
@@ -73,10 +76,9 @@ async def _names(client: Client, pattern: str) -> list[str]:
         return [str(name) async for name in client.scan_iter(match=pattern, count=_PAGE)]
 
 
-async def _parts(client: Client) -> dict[str, list[MessageKey]]:
-    """The messages of each turn's answer, by the map from messages to turns."""
+async def _answered_by(client: Client) -> dict[MessageKey, str]:
     names = await _names(client, keys.message("*"))
-    found: dict[str, list[MessageKey]] = {}
+    found: dict[MessageKey, str] = {}
     for start in range(0, len(names), _PAGE):
         page = names[start : start + _PAGE]
         with converted():
@@ -85,8 +87,13 @@ async def _parts(client: Client) -> dict[str, list[MessageKey]]:
             role, _, turn = str(value or "").partition(" ")
             platform, *_, message = name.removeprefix(keys.message("")).split("/")
             if role == "part":
-                found.setdefault(turn, []).append((cast("Platform", platform), message))
+                found[cast("Platform", platform), message] = turn
     return found
+
+
+async def _num_waiting(client: Client) -> int:
+    with converted():
+        return sum([int(await client.xlen(keys.inbox(platform))) for platform in PLATFORMS])
 
 
 async def _votes(
