@@ -42,6 +42,8 @@ class Diary:
     num_chatter: int = 0
     num_reactions: int = 0
     num_taken_back: int = 0
+    num_cleared: int = 0
+    """Messages from which a moderator took all reactions."""
     num_edits: int = 0
     num_deletions: int = 0
     num_refused: int = 0

@@ -39,6 +39,7 @@ class Keeper:
         self._said = said
         self._settings = settings
         self._child: Child | None = None
+        self._was_ready = False
         self.num_kills = 0
         self.exits: list[str] = []
         self.lives: list[Life] = []
@@ -64,12 +65,15 @@ class Keeper:
                 await asyncio.shield(self._child.stop())
 
     async def ready(self) -> None:
-        """Wait until the bot is connected. Raises SoakError."""
+        """Wait until the bot is connected. Raises SoakError, and at once if it never gets there."""
         deadline = time.monotonic() + _START_S
         while True:
             child = self._child
             if child is not None and child.status is None and READY in child.said():
+                self._was_ready = True
                 return
+            if self.exits and not self._was_ready:
+                raise SoakError(f"the bot does not start: {self.exits[-1]}")
             if time.monotonic() > deadline:
                 said = child.last_line() if child else "there is none"
                 raise SoakError(f"the bot does not get ready: {said}")

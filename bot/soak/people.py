@@ -26,6 +26,7 @@ _PAUSE_MAX_S: Final = 15.0
 _EDITS: Final = 0.08
 _DELETES: Final = 0.04
 _CHATS: Final = 0.05
+_CLEARS: Final = 0.03
 _REACTS: Final = 0.6
 _REACTS_GROWING: Final = 0.2
 """At each look at an answer that grows."""
@@ -109,6 +110,8 @@ class Person:
         if self._draw.random() < _REACTS:
             for _ in range(self._draw.randint(1, 3)):
                 await self._react(question)
+        if platform == "discord" and self._draw.random() < _CLEARS:
+            await self._clear(platform)
 
     async def _ask(self, platform: Platform) -> tuple[Question, str]:
         conversations = self._conversations[platform]
@@ -214,6 +217,14 @@ class Person:
             message = self._draw.choice(old)
         (emoji,) = self._draw.choices((_UP, _DOWN, _UP_TONED, _NO_VOTE), (50, 35, 10, 5))
         await self._set(message.key, message.place.channel, emoji, present=True)
+
+    async def _clear(self, platform: Platform) -> None:
+        """Take all reactions from a message in the open, as a moderator of Discord can."""
+        channel = self._draw.choice(_CHANNELS)
+        old = self._watches[platform].latest(channel, None, _OLD)
+        if old:
+            await self._sandbox.clear_reactions(platform, channel, self._draw.choice(old).id)
+            self._diary.num_cleared += 1
 
     async def _set(self, key: MessageKey, channel: str, emoji: str, *, present: bool) -> None:
         platform, message = key

@@ -78,7 +78,7 @@ async def _house(plan: Plan, folder: Path) -> AsyncIterator[_House]:
         **tokens,
         "CANDOR_SANDBOX_PORT": "0",
         "CANDOR_STATE_DIR": str(folder / "sandbox"),
-        **_people_setting(plan),
+        "CANDOR_SANDBOX_PEOPLE": str(plan.people),
     }
     async with (
         model_server() as model,
@@ -113,7 +113,7 @@ async def _house(plan: Plan, folder: Path) -> AsyncIterator[_House]:
             "CANDOR_CHAT_HISTORY_TURNS": "6",
         }
         sandbox = Sandbox(page, session)
-        people = (await sandbox.people())[: plan.people]
+        people = await sandbox.people()
         yield _House(
             model, sandbox, people, client, Keeper(folder, folder / "bot.log", bot_settings)
         )
@@ -254,6 +254,7 @@ class _Soak:
                 "chatter": diary.num_chatter,
                 "reactions": diary.num_reactions,
                 "reactions taken back": diary.num_taken_back,
+                "messages cleared of reactions": diary.num_cleared,
                 "edits": diary.num_edits,
                 "deletions": diary.num_deletions,
                 "refused by the sandbox": diary.num_refused,
@@ -268,24 +269,14 @@ class _Soak:
             exits=tuple(keeper.exits),
             memory=memory_of([life.memory for life in keeper.lives], self._store),
             seconds=seconds,
-            notes=_notes(self._plan, len(self._house.people)),
+            notes=_notes(self._plan),
         )
 
 
-def _notes(plan: Plan, num_people: int) -> tuple[str, ...]:
-    notes = []
-    if plan.has_faults:
-        notes += [f"Left out: the fault {kind}, since {why}." for kind, why in LEFT_OUT.items()]
-    if num_people < plan.people:
-        notes.append(f"The sandbox has {num_people} people, and not {plan.people}.")
-    return tuple(notes)
-
-
-def _people_setting(plan: Plan) -> dict[str, str]:
-    from bot.config import variables
-
-    name = "CANDOR_SANDBOX_PEOPLE"
-    return {name: str(plan.people)} if name in variables() else {}
+def _notes(plan: Plan) -> tuple[str, ...]:
+    if not plan.has_faults:
+        return ()
+    return tuple(f"Left out: the fault {kind}, since {why}." for kind, why in LEFT_OUT.items())
 
 
 def _first(error: BaseException) -> BaseException:

@@ -112,6 +112,11 @@ class Sandbox:
         body = {"channel": channel, "message": message, "user": user, "emoji": emoji}
         await self._call("POST", f"{platform}/reactions", {**body, "present": present})
 
+    async def clear_reactions(self, platform: Platform, channel: str, message: str) -> None:
+        """Take all reactions from a message, as a moderator."""
+        body = {"channel": channel, "message": message}
+        await self._call("DELETE", f"{platform}/reactions", body)
+
     async def audit(self, platform: Platform) -> tuple[Message, ...]:
         """Every message that exists."""
         return tuple(
