@@ -148,6 +148,10 @@ class Seat:
         body = {"channel": channel, "message": message, "emoji": emoji}
         await self._act("DELETE", f"{platform}/reactions", body)
 
+    async def arm(self, platform: str, kind: str, **options: object) -> None:
+        """Arm a fault."""
+        await self._post(f"{platform}/faults", {"kind": kind, **options})
+
     async def audit(self, platform: str) -> list[dict[str, Any]]:
         """Every message that exists."""
         url = f"{self.url}/control/{platform}/audit"

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 OPEN_S = 20.0
 """Seconds from the first packet to HELLO and our answer."""
 CLOSE_S = 2.0
-"""Seconds for a goodbye; discord.py gives a silent Gateway 30."""
+"""Seconds for a goodbye; discord.py lets a Gateway that does not answer it take 30."""
 SILENT_BEATS = 1.25
 """Heartbeats without a frame, not even an acknowledgement, after which a connection is dead.
 
@@ -81,6 +81,7 @@ class GatewayClient(discord.Client):
             max_ratelimit_timeout=LONGEST_S,
         )
         self._terms = terms
+        self._socket: DiscordWebSocket | None = None
         # READY is left as it is: there is no session without what it says.
         parsers = self._connection.parsers
         parsers.update({one: _guarded(one, parsers[one]) for one in parsers if one != "READY"})
@@ -126,9 +127,8 @@ class GatewayClient(discord.Client):
 
     async def close(self) -> None:
         """Say goodbye, which ends the session, and close everything."""
-        # Not an Optional for discord.py's types, but None before the first connection.
-        if self.ws is not None and self.ws.open:
-            await _close(self.ws, code=1000)
+        if self._socket is not None and self._socket.open:
+            await _close(self._socket, code=1000)
         await super().close()
 
     async def _open(self, session: _Session | None) -> DiscordWebSocket | None:
@@ -144,14 +144,14 @@ class GatewayClient(discord.Client):
             }
         try:
             async with asyncio.timeout(OPEN_S):
-                self.ws = await DiscordWebSocket.from_client(self, **wanted)
+                self._socket = self.ws = await DiscordWebSocket.from_client(self, **wanted)
         except ReconnectWebSocket:
             log.warning("Discord's Gateway hangs up")
             return None
         except (aiohttp.ClientError, OSError) as error:
             log.warning("Discord's Gateway cannot be reached", error=repr(error))
             return None
-        return self.ws
+        return self._socket
 
     async def _follow(self, socket: DiscordWebSocket) -> _Session | None:
         """Take events until the connection ends; the session, if it may be resumed."""

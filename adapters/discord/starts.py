@@ -69,7 +69,10 @@ class Starts:
         self._last: float | None = None
 
     async def turn(self, http: StartLimit) -> None:
-        """Wait until a session may be started, and count it as started."""
+        """Wait until a session may be started, and count it as started.
+
+        Raises discord.LoginFailure when Discord no longer knows the token.
+        """
         standing = await _standing(http)
         since_s = None if self._last is None else time.monotonic() - self._last
         pause_s = pause_before_start(standing, since_s, spacing_s=self._spacing_s)
@@ -93,6 +96,9 @@ async def _standing(http: StartLimit) -> Standing | None:
             reset_after_s=int(limit["reset_after"]) / 1000,
         )
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        refusal = error.__cause__  # discord.py hides the answer behind GatewayNotFound
+        if isinstance(refusal, discord.HTTPException) and refusal.status == 401:
+            raise discord.LoginFailure("the token was refused") from error
         log.warning("Discord's session starts are not known", error=repr(error))
     except (KeyError, TypeError, ValueError) as error:
         log.warning("Discord's session starts are not understood", error=repr(error))

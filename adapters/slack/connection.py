@@ -120,9 +120,9 @@ class Sockets:
         finally:
             self._open.discard(socket)
             self._up.discard(socket)
-            if self.ready.is_set() and not self._up and self._down_since is None:
-                self._down_since = asyncio.get_running_loop().time()
-                log.warning("no socket to Slack is left")
+        if self.ready.is_set() and not self._up and self._down_since is None:
+            self._down_since = asyncio.get_running_loop().time()
+            log.warning("no socket to Slack is left")
 
     def _greeted(self, socket: Socket, count: int) -> None:
         """Slack counts that many connections of the app, this one included."""

@@ -27,12 +27,14 @@ class Endpoint:
 
     async def run(self) -> None:
         """Listen until cancelled. Raises PortInUse."""
-        runner = web.AppRunner(self._app.web_app(path=EVENTS_PATH), access_log=None)
+        runner = web.AppRunner(
+            self._app.web_app(path=EVENTS_PATH), access_log=None, shutdown_timeout=SHUTDOWN_S
+        )
         await runner.setup()
         host, port = self._host, self._port
         try:
             try:
-                await web.TCPSite(runner, host, port, shutdown_timeout=SHUTDOWN_S).start()
+                await web.TCPSite(runner, host, port).start()
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise

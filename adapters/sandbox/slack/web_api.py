@@ -38,7 +38,7 @@ class ApiCall:
 
     `form` is how the arguments came ("json", "form", "query"), `arguments` are without the token,
     `token` is whose it was ("bot", "app", "none" for no valid one), `error` is None when it went
-    well, `at` is on the world's clock.
+    well, `at` is on the world's clock. Answers are not kept: a page of history is large.
     """
 
     method: str
@@ -49,7 +49,6 @@ class ApiCall:
     at: float
     status: int
     error: str | None
-    answer: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -198,7 +197,6 @@ class WebApi:
                 at=self._host.workspace.clock(),
                 status=status,
                 error=body.get("error"),
-                answer=body,
             )
         )
         if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):

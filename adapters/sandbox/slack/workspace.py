@@ -7,6 +7,7 @@ Arguments are trusted: the Web API and the person side check them first.
 """
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,9 @@ from adapters.sandbox.slack.text import compose, mentions_bot
 
 Emit = Callable[[Json, str], None]
 
+KEPT_EPHEMERALS = 100
+"""Of a channel; on Slack they are gone with the next start of a client."""
+
 
 @dataclass(slots=True)
 class Room:
@@ -26,7 +30,7 @@ class Room:
     bot_is_member: bool = True
     last_ts_us: int = 0
     messages: dict[str, Message] = field(default_factory=dict)
-    ephemerals: list[Message] = field(default_factory=list)
+    ephemerals: deque[Message] = field(default_factory=lambda: deque(maxlen=KEPT_EPHEMERALS))
     replies: dict[str, list[str]] = field(default_factory=dict)
 
 

@@ -83,6 +83,17 @@ async def test_a_direct_message_is_one_persons_and_alice_is_the_default() -> Non
             assert seen["text"] == text
 
 
+async def test_the_newest_messages_are_read_alone() -> None:
+    async with serving() as world:
+        for number in range(5):
+            world.slack.say(str(number))
+        seen = await world.ask("GET", "/control/slack/messages?channel=general&newest=2")
+        assert [one["text"] for one in seen] == ["3", "4"]
+        path = "/control/slack/messages?channel=general&newest=0"
+        answer = await world.ask("GET", path, status=400)
+        assert answer["error"].startswith("newest: Input should be greater than or equal to 1")
+
+
 async def test_the_state_names_people_channels_connections_and_activity() -> None:
     async with serving() as world:
         world.discord.connect(False)

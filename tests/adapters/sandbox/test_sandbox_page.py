@@ -58,6 +58,37 @@ async def test_a_person_writes_and_sees_the_answer_grow() -> None:
         await expect(discord.locator(".message")).to_have_count(0)
 
 
+async def test_a_person_edits_and_deletes_their_own_messages_alone() -> None:
+    async with serving() as world, sitting_at(world) as page:
+        side = page.locator("#discord")
+        for user in ("alice", "bob"):
+            await world.discord.post(channel="general", user=user, text=f"{user} asks")
+        mine, other = (side.locator(f".message[data-user={user}]") for user in ("alice", "bob"))
+        await other.hover()
+        await expect(other.get_by_role("button", name="Edit")).to_be_hidden()
+        await expect(other.get_by_role("button", name="Delete")).to_be_hidden()
+
+        await mine.hover()
+        await mine.get_by_role("button", name="Edit").click()
+        box = side.locator(".write")
+        await expect(side.get_by_text("Editing alice: alice asks")).to_be_visible()
+        await expect(box).to_have_value("alice asks")
+        await box.fill("alice wonders")
+        await box.press("Enter")
+        await expect(mine.locator(".text")).to_have_text("alice wonders")
+        await expect(mine.get_by_text("(edited)")).to_be_visible()
+        await expect(box).to_have_value("")
+
+        await mine.hover()
+        await mine.get_by_role("button", name="Edit").click()
+        await box.press("Escape")
+        await expect(box).to_have_value("")
+        await mine.get_by_role("button", name="Delete").click()
+        await expect(mine).to_have_count(0)
+        (left,) = world.discord.messages(channel="general", user="bob")
+        assert left.user == "bob"
+
+
 @pytest.mark.parametrize("name", ["slack", "discord"])
 async def test_a_click_gives_the_thumb_and_another_takes_it_back(name: str) -> None:
     async with serving() as world, sitting_at(world) as page:
