@@ -14,7 +14,7 @@ from bot.soak.diary import MessageKey, Question
 from bot.soak.findings import Breach, BreachKind, Findings, World
 from bot.soak.sandbox import Message, Place
 from bot.soak.store import StoredTurn
-from bot.soak.texts import holds_in_order, is_piece, is_whole, without_note
+from bot.soak.texts import differs_at, holds_in_order, is_piece, is_whole, without_note
 
 END_STATES: Final = frozenset({"done", "stopped", "failed", "interrupted", "withdrawn"})
 
@@ -158,11 +158,11 @@ class _Audit:
 
     def _is_answered(self, question: Question, answer: Sequence[Message]) -> bool:
         texts = [message.text for message in answer]
-        return any(is_whole(answer_to(version), texts) for version in question.versions)
+        return any(is_whole(answer, texts) for answer in _answers(question))
 
     def _is_damaged(self, question: Question, turn: StoredTurn, bodies: Sequence[str]) -> bool:
         """Whether a part lacks that was deleted on purpose, and all else is there."""
-        if not any(holds_in_order(answer_to(version), bodies) for version in question.versions):
+        if not any(holds_in_order(answer, bodies) for answer in _answers(question)):
             return False
         where = question.platform, question.place.channel
         if self._gone.get(turn.id):
@@ -230,10 +230,20 @@ class _Audit:
                 platform=platforms[0] if platforms else "",
                 detail=detail,
                 question=question.text if question else turn.text if turn else "",
+                asked=_asked(question, turn),
                 turn=turn.id if turn else "",
                 messages=tuple(one.id for one in messages),
             )
         )
+
+
+def _asked(question: Question | None, turn: StoredTurn | None) -> str:
+    """Where a question stands, for whoever looks for it."""
+    if question is None:
+        return turn.question[1] if turn else ""
+    place = question.place
+    where = [place.channel, place.person and f"of {place.person}", place.thread]
+    return f"{question.id} in {' '.join(filter(None, where))}"
 
 
 def _answered_at(question: Question) -> Place:
@@ -246,7 +256,7 @@ def _answered_at(question: Question) -> Place:
 
 def _speaks_to(question: Question, message: Message) -> bool:
     body, _ = without_note(message.text)
-    return any(is_piece(answer_to(version), body) for version in question.versions)
+    return any(is_piece(answer, body) for answer in _answers(question))
 
 
 def _bodies(messages: Sequence[Message]) -> list[str]:
@@ -266,12 +276,19 @@ def _what_is_there(question: Question, turn: StoredTurn | None, bodies: Sequence
         return "it was never taken"
     if not bodies:
         return f"its turn is {turn.status}, and there is no answer"
-    for version in question.versions:
-        wanted = answer_to(version)
-        if holds_in_order(wanted, bodies):
-            found = sum(map(len, bodies))
-            return f"its turn is {turn.status}, with {found} of {len(wanted)} characters"
-    return f"its turn is {turn.status}, with another text than the model's"
+    wanted = next((one for one in _answers(question) if one[:40] in bodies[0]), None)
+    if wanted is None:
+        return f"its turn is {turn.status}, with another text than the model's"
+    at, found = differs_at(wanted, bodies)
+    there = f"{at} of the answer's {len(wanted)} characters" + (
+        f", then {found!r}" if found else ""
+    )
+    return f"its turn is {turn.status}, with {there}"
+
+
+def _answers(question: Question) -> list[str]:
+    """The right answers, the latest version's first."""
+    return [answer_to(version) for version in reversed(question.versions)]
 
 
 def _age(message: Message) -> float:

@@ -1,8 +1,8 @@
 """What the audit looks at, and what it says: a world, and the breaches found in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
 
 from bot.domain import Platform
 from bot.soak.diary import MessageKey, Question
@@ -31,15 +31,26 @@ class World:
     deletions: Mapping[tuple[Platform, str], int] = field(default_factory=dict)
     touched: Mapping[MessageKey, set[str]] = field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Any]:
+        """All that was asked, that stands there and that is stored, for who looks into a breach."""
+        votes = self.stored.votes
+        return {
+            "questions": [asdict(question) for question in self.questions],
+            "messages": [asdict(message) for message in self.messages],
+            "turns": [{**asdict(t), "votes": votes.get(t.id, {})} for t in self.stored.turns],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One thing that must not be, with where to look for it."""
+    """One thing that must not be, with where to look for it. `asked` is the question's message and
+    where it stands."""
 
     kind: BreachKind
     platform: str
     detail: str
     question: str = ""
+    asked: str = ""
     turn: str = ""
     messages: tuple[str, ...] = ()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
+import orjson
 
 from bot.errors import StoreUnavailable
 from bot.settings import RedisSettings
@@ -49,7 +50,7 @@ async def soak(plan: Plan, folder: Path, tell: Tell) -> Ledger:
     """Run a soak in a folder, which gets all state and logs. Raises SoakError, StoreError."""
     try:
         async with _house(plan, folder) as house:
-            return await _Soak(plan, house, tell).run()
+            return await _Soak(plan, house, folder / "world.json", tell).run()
     except BaseExceptionGroup as errors:
         raise _first(errors) from errors
 
@@ -122,9 +123,11 @@ async def _house(plan: Plan, folder: Path) -> AsyncIterator[_House]:
 class _Soak:
     """The run itself, over a house that stands."""
 
-    def __init__(self, plan: Plan, house: _House, tell: Tell) -> None:
+    def __init__(self, plan: Plan, house: _House, last: Path, tell: Tell) -> None:
+        """`last` is the file that gets the world which the audit judged."""
         self._plan = plan
         self._house = house
+        self._last = last
         self._tell = tell
         self._diary = Diary()
         self._store: list[int] = []
@@ -213,6 +216,7 @@ class _Soak:
             findings = await asyncio.to_thread(audit, world)
             wait_s = _GIVEN_UP_S if findings.breaches else _STEADY_S
             if now - since >= wait_s or now >= deadline:
+                self._last.write_bytes(orjson.dumps(world.as_json(), option=orjson.OPT_INDENT_2))
                 return findings
             self._phase = f"settling, {len(findings.breaches)} open"
             await asyncio.sleep(1)

@@ -117,6 +117,7 @@ def _breaches(ledger: Ledger, console: Console) -> None:
 def _line(breach: Breach) -> str:
     where = [
         f"question {breach.question!r}" if breach.question else "",
+        f"asked {breach.asked}" if breach.asked else "",
         f"turn {breach.turn}" if breach.turn else "",
         f"messages {', '.join(breach.messages)}" if breach.messages else "",
     ]

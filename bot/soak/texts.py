@@ -7,6 +7,7 @@ letter. A line of the bot's own in italics may stand below (that it was interrup
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 _FENCE: Final = re.compile(r"(`{3,}|~{3,})\S*")
@@ -51,6 +52,25 @@ def holds_in_order(text: str, parts: Sequence[str]) -> bool:
 def is_piece(text: str, part: str) -> bool:
     """Whether a part is a piece of the text, wherever it stands."""
     return any(form and form in text for form in _forms(part))
+
+
+def differs_at(text: str, parts: Sequence[str]) -> tuple[int, str]:
+    """Where the parts stop being the text: characters of it that stand there, and what follows."""
+    at = 0
+    for part in parts:
+        taken = _taken(text, at, part)
+        if taken is None:
+            wanted = text[at:].lstrip()
+            length = max(_common(form, wanted) for form in _forms(part))
+            return at + length, part[length : length + 40]
+        at = taken
+    return at, ""
+
+
+def _common(one: str, other: str) -> int:
+    """Characters that both begin with."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _taken(text: str, at: int, part: str) -> int | None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.soak.answers import answer_to
 from bot.soak.audit import audit, vote_of
 from bot.soak.findings import BREACHES, Breach, BreachKind
 from bot.soak.store import StoredTurn
@@ -59,7 +60,9 @@ def test_half_an_answer_is_lost_and_told_as_half() -> None:
     _, messages = builder.answer(builder.ask(long_question()))
     replaced(builder, -1, text=messages[-1].text[:-1])
     [lost] = breaches(builder)["lost"]
-    assert "characters" in lost.detail
+    length = len(answer_to(lost.question))
+    assert f"{length - 1} of the answer's {length} characters" in lost.detail
+    assert lost.asked == f"{builder.questions[0].id} in dm of alice"
     assert lost.messages == tuple(one.id for one in messages)
 
 
