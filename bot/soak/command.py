@@ -12,8 +12,10 @@ import orjson
 import typer
 from rich.console import Console
 
+from bot import logs
 from bot.domain import PLATFORMS, Platform
 from bot.errors import ConfigError
+from bot.settings import LogSettings
 
 _WIDTH = 110
 """Columns of the tables where they go into a file."""
@@ -58,6 +60,7 @@ def soak(
     )
     if json_file is not None and not json_file.parent.is_dir():
         raise ConfigError(f"--json: there is no directory {json_file.parent}")
+    logs.set_up(LogSettings(level="warning"))
     folder = _folder(keep)
     has_use = True
     try:

@@ -41,9 +41,10 @@ class ModelServer:
         return web.json_response({"object": "list", "data": [model]})
 
     async def _count(self, request: web.Request) -> web.Response:
-        """A token for four characters, and four a message."""
-        messages = (await request.json(loads=orjson.loads))["messages"]
-        count = sum(4 + len(message["content"]) // 4 for message in messages)
+        """A token for four characters, and four a message; of a chat or of a plain prompt."""
+        body = await request.json(loads=orjson.loads)
+        texts = [message["content"] for message in body.get("messages", ())]
+        count = sum(4 + len(text) // 4 for text in texts) + len(body.get("prompt", "")) // 4
         return web.json_response({"count": count, "max_model_len": _CONTEXT, "tokens": []})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -75,14 +76,14 @@ def rest_of(body: Mapping[str, Any]) -> str:
     """
     if not body.get("stream"):
         raise ValueError("this server only streams")
-    messages: Sequence[Mapping[str, str]] = body["messages"]
+    messages: Sequence[Mapping[str, str]] = body.get("messages") or ()
     if not body.get("continue_final_message"):
         return answer_to(_question(messages))
     if body.get("add_generation_prompt", True):
         raise ValueError("continue_final_message needs add_generation_prompt false")
-    half = messages[-1]
-    if half["role"] != "assistant":
+    if not messages or messages[-1]["role"] != "assistant":
         raise ValueError("continue_final_message needs an assistant's message at the end")
+    half = messages[-1]
     whole = answer_to(_question(messages[:-1]))
     if not whole.startswith(half["content"]):
         raise ValueError("the half answer is not the beginning of this question's answer")

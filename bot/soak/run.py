@@ -110,6 +110,7 @@ async def _house(plan: Plan, folder: Path) -> AsyncIterator[_House]:
             # Room enough that nobody has to be refused.
             "CANDOR_CHAT_MAX_WAITING": "10000",
             "CANDOR_CHAT_MAX_WAITING_CONVERSATION": "200",
+            "CANDOR_MODEL_MAX_TOKENS": "100000",
             # A long memory would only make requests large.
             "CANDOR_CHAT_HISTORY_TURNS": "6",
         }

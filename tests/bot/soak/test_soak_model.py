@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -43,6 +44,19 @@ async def test_answers_come_side_by_side() -> None:
         async with asyncio.timeout(10):
             texts = await asyncio.gather(*(ask(number) for number in range(12)))
     assert texts == [answer_to(f"Question {number}?") for number in range(12)]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+async def test_the_bots_client_goes_on_with_half_an_answer(share: float) -> None:
+    whole = answer_to(QUESTION["content"])
+    half = whole[: round(len(whole) * share)]
+    sampling = replace(SAMPLING, max_tokens=100_000)
+    async with model_server() as server, Model(server.url) as model:
+        stream = model.stream([QUESTION], sampling, user="alice", begun=half)
+        async with aclosing(stream) as deltas:
+            found = [delta async for delta in deltas]
+        assert (server.num_continued, server.num_refused) == (1, 0)
+    assert half + "".join(delta.text for delta in found) == whole
 
 
 def test_a_half_answer_is_gone_on_with() -> None:
