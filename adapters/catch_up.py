@@ -17,7 +17,7 @@ from adapters.rereads import Rereads
 from bot.domain import Incoming, MessageRef, Platform
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.insist import insist
-from bot.store.marks import Marks
+from bot.store.places import Places
 from bot.store.turns import Turns
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class CatchUp:
         *,
         rereads: Rereads,
         turns: Turns,
-        marks: Marks,
+        places: Places,
         asked_s: float,
         voted_s: float,
         clock: Callable[[], float] = time.time,
@@ -55,7 +55,7 @@ class CatchUp:
         self._platform = platform
         self._rereads = rereads
         self._turns = turns
-        self._marks = marks
+        self._places = places
         self._asked_s = asked_s
         self._voted_s = voted_s
         self._clock = clock
@@ -74,7 +74,7 @@ class CatchUp:
     async def run(self, history: History, take: Take) -> None:
         """Catch up after each fresh connection, until cancelled."""
         await self._fresh.wait()
-        since = await insist(lambda: self._marks.awake(self._platform), "the last sign of life")
+        since = await insist(lambda: self._places.awake(self._platform), "the last sign of life")
         async with asyncio.TaskGroup() as group:
             signing: asyncio.Task[None] | None = None
             while True:
@@ -84,7 +84,7 @@ class CatchUp:
                 if signing is None:  # until then a crash begins again where this one began
                     signing = group.create_task(self._sign())
                 await self._fresh.wait()
-                since = await insist(lambda: self._marks.awake(self._platform), "a sign of life")
+                since = await insist(lambda: self._places.awake(self._platform), "a sign of life")
 
     async def _recent_votes(self) -> None:
         """Have the reactions on late answers read back, newest first."""
@@ -120,7 +120,7 @@ class CatchUp:
             if self._is_listening:
                 now = self._clock()
                 try:
-                    await self._marks.set_awake(self._platform, now)
+                    await self._places.set_awake(self._platform, now)
                 except StoreUnavailable as error:
                     log.warning("no sign of life", platform=self._platform, error=str(error))
             await asyncio.sleep(SIGN_S)

@@ -38,8 +38,8 @@ from bot.signals import Stop, stop_signals, unless
 from bot.socket_path import socket_path
 from bot.store.connection import connect
 from bot.store.inbox import Inbox
-from bot.store.marks import Marks
 from bot.store.people import People
+from bot.store.places import Places
 from bot.store.releases import Releases
 from bot.store.turns import Turns
 from bot.store.votes import Votes
@@ -151,7 +151,7 @@ async def _sides(
     if settings.discord.token is not None:
         discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("discord", discord)
-        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.turns)
+        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places)
         sides["Discord"] = rooms.side("discord", adapter, discord, catch_up)
     return sides
 
@@ -162,7 +162,7 @@ class _Rooms:
     def __init__(self, settings: Settings, client: "Redis", model: Model, release: Release) -> None:
         chat = settings.chat
         self._settings = chat
-        self._marks = Marks(client)
+        self.places = Places(client)
         self.turns, self._people = Turns(client), People(client)
         self._inbox = Inbox(
             client,
@@ -201,7 +201,7 @@ class _Rooms:
             platform,
             rereads=border.rereads,
             turns=self.turns,
-            marks=self._marks,
+            places=self.places,
             asked_s=self._settings.catch_up_s,
             voted_s=self._settings.votes_back_s,
         )

@@ -20,28 +20,23 @@ from adapters.discord.history import DiscordHistory
 from adapters.discord.surface import DiscordSurface
 from adapters.discord.translate import incoming, reaction, workspace
 from bot.domain import Conversation, Incoming, MessageRef, Turn
-from bot.insist import insist
 from bot.settings import DiscordSettings
-from bot.store.turns import Turns
+from bot.store.places import Places
 
 EDIT_INTERVAL_S = 1.2
 """Between two edits in a channel; about 5 in 5 s are let through (not documented)."""
-
-PLACES = 1000
-"""Direct messages that are looked at in catching up, at most."""
 
 
 class DiscordAdapter:
     """Candor on Discord."""
 
     def __init__(
-        self, settings: DiscordSettings, border: Border, catch_up: CatchUp, turns: Turns
+        self, settings: DiscordSettings, border: Border, catch_up: CatchUp, places: Places
     ) -> None:
         if settings.token is None:
             raise ValueError("a Discord adapter needs discord.token")
         self._border = border
         self._catch_up = catch_up
-        self._turns = turns
         self._connected = asyncio.Event()
         self._connection = Connection(
             settings.token.get_secret_value(),
@@ -49,7 +44,7 @@ class DiscordAdapter:
             content=settings.message_content,
             on_fresh=self._on_fresh,
         )
-        self.history = DiscordHistory(self._connection.calls, self._places)
+        self.history = DiscordHistory(self._connection.calls, places)
         self.is_refusing = False
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
         # discord.py has its addresses as class attributes: one process, one Discord.
@@ -119,12 +114,6 @@ class DiscordAdapter:
         self._connected.set()
         if not self.is_refusing:
             self._catch_up.connected()
-
-    async def _places(self, since: float) -> list[Conversation]:
-        week_ago = min(since, time.time() - 7 * 86_400)
-        return await insist(
-            lambda: self._turns.places("discord", week_ago, PLACES), "known conversations"
-        )
 
 
 class _Client(GatewayClient):

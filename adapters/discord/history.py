@@ -1,7 +1,9 @@
 """What Discord still tells of what has happened there."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import discord
@@ -9,19 +11,24 @@ import structlog
 
 from adapters.discord.calls import Calls
 from adapters.discord.translate import emoji_of, incoming
-from bot.domain import Conversation, Incoming, MessageRef, Person, Reaction
+from bot.domain import Incoming, MessageRef, Person, Reaction
 from bot.errors import MessageGone
 from bot.feedback.signal import sign_of
+from bot.store.places import Places
 
 log = structlog.get_logger()
 
 MOST: Final = 500
 """Messages of one channel that are looked at."""
 
-_KINDS: Final = (discord.ReactionType.normal, discord.ReactionType.burst)
+KNOWN_S: Final = 7 * 86_400.0
+"""Who asked within so many seconds is known."""
+DIRECT: Final = 500
+"""Direct messages that are looked at."""
+OPENED: Final = 50
+"""Direct messages opened at once: Discord slows down a bot that opens many."""
 
-Places = Callable[[float], Awaitable[Sequence[Conversation]]]
-"""The conversations that were asked something since then."""
+_KINDS: Final = (discord.ReactionType.normal, discord.ReactionType.burst)
 
 
 class DiscordHistory:
@@ -70,14 +77,37 @@ class DiscordHistory:
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         """What people wrote since then in channels, active threads and known direct messages."""
-        conversations = await self._places(since)
-        direct = {int(one.channel) for one in conversations if one.place == "dm"}
         for channel_id in await self._calls.do(0, lambda client: _later(client, since)):
             async for each in self._of(channel_id, since):
                 yield each
-        for channel_id in direct:
+        for channel_id in await self._direct():
             async for each in self._of(channel_id, since):
                 yield each
+
+    async def _direct(self) -> list[int]:
+        """The direct messages with people that are known; a stranger's come by event alone.
+
+        Discord lists none for a bot, so who asked in a channel has one opened, once.
+        """
+        since = time.time() - KNOWN_S
+        asked = await self._places.conversations("discord", since, DIRECT)
+        channels = [int(one.channel) for one in asked if one.place == "dm"]
+        opened = await self._places.direct("discord")
+        missing = [
+            person
+            for person in await self._places.askers("discord", since, DIRECT)
+            if person not in opened
+        ]
+        for person in missing[:OPENED]:
+            try:
+                channel = await self._calls.do(0, partial(_open, person=int(person)))
+            except MessageGone as error:  # who left, or blocked us
+                log.info("no direct messages", person=person, error=str(error))
+                channel = ""
+            await self._places.set_direct("discord", person, channel)
+            opened[person] = channel
+        known = {int(channel) for channel in opened.values() if channel}
+        return [*channels, *sorted(known - set(channels))]
 
     async def _of(self, channel_id: int, since: float) -> AsyncIterator[Incoming]:
         async def read(client: discord.Client) -> list[Incoming]:
@@ -113,6 +143,10 @@ async def _later(client: discord.Client, since: float) -> list[int]:
         for channel in channels
     ]
     return [one.id for one in spoken_in if (one.last_message_id or 0) >= oldest]
+
+
+async def _open(client: discord.Client, *, person: int) -> str:
+    return str((await client.create_dm(discord.Object(person))).id)
 
 
 def _place(client: discord.Client, ref: MessageRef) -> discord.PartialMessageable:

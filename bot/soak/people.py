@@ -47,11 +47,13 @@ _SUBJECTS: Final = (
 @dataclass(slots=True)
 class _Conversations:
     """Where a person can go on, on one platform: threads that the bot is in, its last answer in
-    the open channel, and own questions that a thread can be begun under."""
+    the open channel, and own questions that a thread can be begun under; and whether the bot has
+    answered the person there."""
 
     threads: list[Place] = field(default_factory=list)
     answer: tuple[Place, str] | None = None
     roots: list[Place] = field(default_factory=list)
+    is_known: bool = False
 
 
 class Person:
@@ -106,6 +108,7 @@ class Person:
             await self._delete(question)
         answer = await self._wait(question, until)
         if answer is not None:
+            self._conversations[platform].is_known = True
             self._remember(question, kind, answer)
         if self._draw.random() < _REACTS:
             for _ in range(self._draw.randint(1, 3)):
@@ -120,6 +123,10 @@ class Person:
             kind = "channel"
         if kind == "thread" and not conversations.threads:
             kind = "begun" if platform == "discord" and conversations.roots else "channel"
+        if kind == "dm" and platform == "discord" and not conversations.is_known:
+            # Discord tells a bot of a stranger's direct message by its event alone, so one that
+            # comes while the bot is away cannot be found by any bot.
+            kind = "channel"
         reply_to: str | None = None
         match kind:
             case "dm":

@@ -72,6 +72,7 @@ class Inbox:
                     keys.open_turns(conversation.key),
                     keys.PARTS,
                     keys.places(question.platform),
+                    keys.askers(question.platform),
                 ],
                 [
                     turn.id,
@@ -84,6 +85,7 @@ class Inbox:
                     time.time(),
                     conversation.key,
                     keys.PLACES_KEPT,
+                    turn.asker.id,
                     *fields,
                 ],
             )

@@ -7,6 +7,8 @@
 | inbox:{platform} | stream | accepted turns that have not ended, one entry each |
 | open:{conversation} | list | its turns that have not ended, in the order of their answers |
 | places:{platform} | sorted set | its conversations, by the time of the last question |
+| askers:{platform} | sorted set | ids of people, by the time of their last question |
+| direct:{platform} | hash | person's id → channel of the direct messages with them |
 | awake:{platform} | string | the time until which its events were taken in |
 | turn:{turn} | hash | one turn, see `turns` |
 | parts | sorted set | messages of answers, by the time of their posting |
@@ -41,7 +43,7 @@ PARTS_KEPT: Final = 50_000
 """Parts whose reactions may be read back; older ones are trimmed."""
 
 PLACES_KEPT: Final = 10_000
-"""Conversations of a platform that are known as places to look at; older ones are trimmed."""
+"""Conversations and askers of a platform that are known as such; older ones are trimmed."""
 
 CONVERSATION_TURNS: Final = 1000
 """Turn ids kept for one conversation."""
@@ -68,6 +70,14 @@ def open_turns(conversation_key: str) -> str:
 
 def places(platform: str) -> str:
     return f"{PREFIX}places:{platform}"
+
+
+def askers(platform: str) -> str:
+    return f"{PREFIX}askers:{platform}"
+
+
+def direct(platform: str) -> str:
+    return f"{PREFIX}direct:{platform}"
 
 
 def awake(platform: str) -> str:

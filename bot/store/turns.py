@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Literal, cast
 
-from bot.domain import Conversation, MessageRef, Platform, Turn, conversation_of
+from bot.domain import Conversation, MessageRef, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
@@ -102,17 +102,6 @@ class Turns:
                 keys.PARTS, "+inf", since, desc=True, byscore=True, offset=0, num=limit
             )
         return [str(key) for key in found]
-
-    async def places(self, platform: Platform, since: float, limit: int) -> list[Conversation]:
-        """Conversations that were asked something since then, the latest first, at most `limit`.
-
-        Their workspace is not told.
-        """
-        with converted():
-            found = await self._client.zrange(
-                keys.places(platform), "+inf", since, desc=True, byscore=True, offset=0, num=limit
-            )
-        return [conversation_of(str(key)) for key in found]
 
     async def answered_by(self, message: str) -> str | None:
         """The id of the turn whose answer a message (by its key) is a part of."""
