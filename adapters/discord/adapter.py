@@ -87,7 +87,7 @@ class DiscordAdapter:
         if person is not None and person.bot:
             return
         name = person.display_name if person else ""
-        found = reaction(payload, client.user, name=name, at=time.time())
+        found = reaction(payload, me=client.user.id, name=name, at=time.time())
         if not await self._border.guarded(self._border.vote(found), message=found.ref.key):
             self._border.rereads.doubt(found.ref)
 

@@ -50,9 +50,9 @@ def incoming(message: discord.Message, me: discord.ClientUser) -> Incoming | Non
 
 
 def reaction(
-    payload: discord.RawReactionActionEvent, me: discord.ClientUser, *, name: str, at: float
+    payload: discord.RawReactionActionEvent, *, me: int, name: str, at: float
 ) -> Reaction:
-    """A reaction event; `name` is what its person is called, "" when it is not known."""
+    """A reaction event; `me` is the bot's id, `name` what the person is called, "" if unknown."""
     author = payload.message_author_id  # which only added reactions tell
     return Reaction(
         ref=MessageRef(
@@ -66,7 +66,7 @@ def reaction(
         present=payload.event_type == "REACTION_ADD",
         at=at,
         kind=payload.type.name,
-        ours=None if author is None else author == me.id,
+        ours=None if author is None else author == me,
     )
 
 

@@ -213,29 +213,30 @@ def reaction_event(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_reaction_is_translated() -> None:
-    assert reaction(reaction_event(), team=TEAM) == Reaction(
+    assert reaction(reaction_event(), team=TEAM, me=ME) == Reaction(
         ref=MessageRef("slack", TEAM, "C1", TS),
         person=Person("slack", "U1"),
         emoji="+1",
         present=True,
         at=1795427009.0005,
+        ours=True,
     )
 
 
 def test_a_reaction_taken_away_is_absent() -> None:
-    found = reaction(reaction_event(type="reaction_removed"), team=TEAM)
+    found = reaction(reaction_event(type="reaction_removed"), team=TEAM, me=ME)
     assert found is not None
     assert not found.present
 
 
 def test_a_reaction_keeps_its_skin_tone() -> None:
-    found = reaction(reaction_event(reaction="+1::skin-tone-3"), team=TEAM)
+    found = reaction(reaction_event(reaction="+1::skin-tone-3"), team=TEAM, me=ME)
     assert found is not None
     assert found.emoji == "+1::skin-tone-3"
 
 
 def test_a_reaction_without_a_time_has_the_message_s() -> None:
-    found = reaction(reaction_event(event_ts=None), team=TEAM)
+    found = reaction(reaction_event(event_ts=None), team=TEAM, me=ME)
     assert found is not None
     assert found.at == float(TS)
 
@@ -244,4 +245,4 @@ def test_a_reaction_without_a_time_has_the_message_s() -> None:
     "item", [{"type": "file", "file": "F1"}, {"type": "file_comment"}, {}, None]
 )
 def test_a_reaction_on_what_is_no_message_is_none(item: dict[str, str] | None) -> None:
-    assert reaction(reaction_event(item=item), team=TEAM) is None
+    assert reaction(reaction_event(item=item), team=TEAM, me=ME) is None
