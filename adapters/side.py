@@ -63,6 +63,7 @@ class Side:
         """Take in no more, and give running answers `timeout_s` seconds; the rest is left."""
         self._adapter.refuse()
         await self._worker.stop(timeout_s)
+        await self._border.close()
 
     async def stop_at_once(self) -> None:
         """Leave everything as it is."""

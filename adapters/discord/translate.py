@@ -49,9 +49,7 @@ def incoming(message: discord.Message, me: discord.ClientUser) -> Incoming | Non
     )
 
 
-def reaction(
-    payload: discord.RawReactionActionEvent, *, me: int, name: str, at: float
-) -> Reaction:
+def reaction(payload: discord.RawReactionActionEvent, *, me: int, name: str, at: float) -> Reaction:
     """A reaction event; `me` is the bot's id, `name` what the person is called, "" if unknown."""
     author = payload.message_author_id  # which only added reactions tell
     return Reaction(
