@@ -7,7 +7,9 @@ honestly, and the adapter goes on.
 
 import asyncio
 import time
-from typing import Final
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Final
 
 import structlog
 
@@ -58,16 +60,45 @@ class Border:
         self._book = book
         self._give_up_s = give_up_s
         self._held = 0
+        self._taking: dict[str, asyncio.Task[None]] = {}
         self.rereads = Rereads(voting)
         self.is_hurried = False
         """Set when the process has to end at once: nothing more is said."""
 
+    async def guarded(self, call: Coroutine[Any, Any, None], **about: str) -> bool:
+        """Whether an event was made durable; what went wrong is logged, whatever it is."""
+        try:
+            await call
+        except StoreUnavailable as error:
+            log.error("event not taken in", error=str(error), **about)
+            return False
+        except Exception:
+            log.exception("event failed", **about)
+            return False
+        return True
+
     async def take(self, incoming: Incoming, surface: Surface) -> None:
         """Accept a message, if it is a question for us; durable once this returns.
 
-        While the store is away it waits here, and its person is told. Raises StoreUnavailable when
-        too many wait: the platform has to deliver it again.
+        While the store is away it waits here, and its person is told; whoever is cancelled
+        meanwhile, or comes with the same message again, leaves it at that one. Raises
+        StoreUnavailable when too many wait: the platform has to deliver it again.
         """
+        taking = self._taking.get(incoming.ref.key)
+        if taking is None:
+            taking = asyncio.create_task(self._take(incoming, surface))
+            self._taking[incoming.ref.key] = taking
+            taking.add_done_callback(partial(self._taken, incoming.ref.key))
+        await asyncio.shield(taking)
+
+    async def close(self) -> None:
+        """Give up what waits for the store: the platform delivers it again, or it is caught up."""
+        waiting = list(self._taking.values())
+        for taking in waiting:
+            taking.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _take(self, incoming: Incoming, surface: Surface) -> None:
         notice: MessageRef | None = None
         told = False
         while True:
@@ -155,6 +186,11 @@ class Border:
         except StoreUnavailable as error:
             log.warning("name not kept", person=person.key, error=str(error))
 
+    def _taken(self, key: str, taking: "asyncio.Task[None]") -> None:
+        del self._taking[key]
+        if not taking.cancelled():
+            taking.exception()  # seen by whoever waited for it, if anybody still did
+
     def _hold(self, error: StoreUnavailable, **about: str) -> None:
         if self._held >= MOST_HELD:
             raise error
@@ -165,7 +201,7 @@ class Border:
         """See whether the question was changed while nobody listened."""
         try:
             question = await history.question(turn.question)
-        except PlatformUnavailable as error:
+        except (PlatformUnavailable, MessageGone) as error:
             log.warning("question not looked at again", turn=turn.id, error=str(error))
             return
         if question is None:

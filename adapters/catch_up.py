@@ -17,7 +17,7 @@ from adapters.rereads import Rereads
 from bot.domain import Incoming, MessageRef, Platform
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.insist import insist
-from bot.store.marks import Marks
+from bot.store.places import Places
 from bot.store.turns import Turns
 
 log = structlog.get_logger()
@@ -43,10 +43,9 @@ class CatchUp:
         self,
         platform: Platform,
         *,
-        take: Take,
         rereads: Rereads,
         turns: Turns,
-        marks: Marks,
+        places: Places,
         asked_s: float,
         voted_s: float,
         clock: Callable[[], float] = time.time,
@@ -54,10 +53,9 @@ class CatchUp:
         """Questions younger than `asked_s` seconds are answered, answers younger than `voted_s`
         have their reactions read back."""
         self._platform = platform
-        self._take = take
         self._rereads = rereads
         self._turns = turns
-        self._marks = marks
+        self._places = places
         self._asked_s = asked_s
         self._voted_s = voted_s
         self._clock = clock
@@ -73,20 +71,20 @@ class CatchUp:
         """Events may be missed from now on."""
         self._is_listening = False
 
-    async def run(self, history: History) -> None:
+    async def run(self, history: History, take: Take) -> None:
         """Catch up after each fresh connection, until cancelled."""
         await self._fresh.wait()
-        since = await insist(lambda: self._marks.awake(self._platform), "the last sign of life")
+        since = await insist(lambda: self._places.awake(self._platform), "the last sign of life")
         async with asyncio.TaskGroup() as group:
             signing: asyncio.Task[None] | None = None
             while True:
                 self._fresh.clear()
                 await self._recent_votes()
-                await self._questions(history, since)
+                await self._questions(history, take, since)
                 if signing is None:  # until then a crash begins again where this one began
                     signing = group.create_task(self._sign())
                 await self._fresh.wait()
-                since = await insist(lambda: self._marks.awake(self._platform), "a sign of life")
+                since = await insist(lambda: self._places.awake(self._platform), "a sign of life")
 
     async def _recent_votes(self) -> None:
         """Have the reactions on late answers read back, newest first."""
@@ -97,7 +95,7 @@ class CatchUp:
             if platform == self._platform:
                 self._rereads.add(MessageRef(self._platform, "", channel, message))
 
-    async def _questions(self, history: History, since: float | None) -> None:
+    async def _questions(self, history: History, take: Take, since: float | None) -> None:
         """Take in what was asked meanwhile; nothing before the first sign of life."""
         if since is None:
             return
@@ -107,7 +105,7 @@ class CatchUp:
             try:
                 async for incoming in history.missed(oldest):
                     count += 1
-                    await self._take(incoming)
+                    await take(incoming)
                 break
             except (PlatformUnavailable, MessageGone, StoreUnavailable) as error:
                 log.warning("not caught up yet", platform=self._platform, error=str(error))
@@ -122,7 +120,7 @@ class CatchUp:
             if self._is_listening:
                 now = self._clock()
                 try:
-                    await self._marks.set_awake(self._platform, now)
+                    await self._places.set_awake(self._platform, now)
                 except StoreUnavailable as error:
                     log.warning("no sign of life", platform=self._platform, error=str(error))
             await asyncio.sleep(SIGN_S)

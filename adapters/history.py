@@ -10,7 +10,7 @@ class History(Protocol):
     """Reading back; every method raises PlatformUnavailable."""
 
     async def question(self, ref: MessageRef) -> Incoming | None:
-        """A message as it stands now, or None when it was deleted."""
+        """A message as it stands now; None when it was deleted. Raises MessageGone, too."""
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         """All reactions of people on a message. Raises MessageGone."""

@@ -60,7 +60,7 @@ class Reply:
                 self._adding = asyncio.create_task(self._add(content, part, is_note=is_note))
                 await self._added(self._adding)
             if self._shown[part] != content:
-                await self._edit(part, content)
+                await self._edit(part, content, urgent=final)
         while final and len(self._refs) > len(parts):
             await self._surface.delete(self._refs[-1])
             self._refs.pop()
@@ -73,9 +73,9 @@ class Reply:
             self._adding.cancel()
             await asyncio.gather(self._adding, return_exceptions=True)
 
-    async def _edit(self, part: int, content: str) -> None:
+    async def _edit(self, part: int, content: str, *, urgent: bool) -> None:
         try:
-            await self._surface.edit(self._refs[part], content)
+            await self._surface.edit(self._refs[part], content, urgent=urgent)
         except MessageGone as error:
             log.warning("part is gone", turn=self._turn, part=part, error=str(error))
         self._shown[part] = content

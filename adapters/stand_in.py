@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from adapters.sandbox.discord import DiscordWorld
+from adapters.sandbox.people import handles
 from adapters.sandbox.server import Sandbox
 from adapters.sandbox.slack import SlackWorld
 from bot.errors import PortInUse
@@ -35,20 +36,23 @@ async def stand_in(settings: Settings) -> AsyncIterator[StandIn]:
     app_token = settings.slack.app_token or _made_up("xapp-")
     signing_secret = settings.slack.signing_secret or _made_up("")
     http = settings.slack.mode == "http"
+    people = handles(settings.sandbox.people)
     sandbox = Sandbox(
         platforms=(
             SlackWorld(
                 bot_token=bot_token.get_secret_value(),
                 app_token=app_token.get_secret_value(),
                 signing_secret=signing_secret.get_secret_value(),
+                people=people,
                 events_url=(
                     f"http://{settings.slack.host}:{settings.slack.port}/slack/events"
                     if http
                     else None
                 ),
             ),
-            DiscordWorld(token=discord_token.get_secret_value()),
+            DiscordWorld(token=discord_token.get_secret_value(), people=people),
         ),
+        people=people,
         port=settings.sandbox.port,
     )
     try:

@@ -36,8 +36,11 @@ class Surface(Protocol):
         Raises PlatformUnavailable, MessageGone.
         """
 
-    async def edit(self, ref: MessageRef, text: str) -> None:
-        """Replace a part's text. Raises PlatformUnavailable, MessageGone."""
+    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
+        """Replace a part's text; `urgent` ones go first.
+
+        Raises PlatformUnavailable, MessageGone.
+        """
 
     async def delete(self, ref: MessageRef) -> None:
         """Delete a part; one that is gone is fine. Raises PlatformUnavailable."""

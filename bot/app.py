@@ -5,27 +5,33 @@ With the command line the only place that knows both the core and the adapters.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 from filelock import FileLock, Timeout
 from redis.asyncio import Redis
 
 from adapters.border import Border
+from adapters.catch_up import CatchUp
 from adapters.discord.adapter import EDIT_INTERVAL_S as DISCORD_EDIT_INTERVAL_S
 from adapters.discord.adapter import DiscordAdapter
 from adapters.pacing import Pacing
+from adapters.side import Adapter, Side
 from adapters.slack.adapter import EDIT_INTERVAL_S as SLACK_EDIT_INTERVAL_S
 from adapters.slack.adapter import SlackAdapter
 from adapters.stand_in import configured, stand_in
 from bot.core import Chat
+from bot.domain import Platform, Release
 from bot.errors import ConfigError, FatalError, ModelError, ModelUnavailable
 from bot.feedback.voting import Voting
+from bot.generation import Generation
+from bot.intake import Intake
 from bot.model import Model, Served
+from bot.parts import Parts
 from bot.release import release_of
 from bot.settings import Settings
 from bot.signals import Stop, stop_signals, unless
@@ -33,10 +39,13 @@ from bot.socket_path import socket_path
 from bot.store.connection import connect
 from bot.store.inbox import Inbox
 from bot.store.people import People
+from bot.store.places import Places
 from bot.store.releases import Releases
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.supervisor import Supervisor
+from bot.worker import Worker
+from bot.worker_name import worker_name
 
 log = structlog.get_logger()
 
@@ -45,19 +54,6 @@ PROMPT_MIN = 128
 REACH_S = 0.5
 
 WaitUntilUp: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
-
-
-class Adapter(Protocol):
-    """A platform's adapter, as the process runs it."""
-
-    async def run(self) -> None:
-        """Stay connected until cancelled; raises FatalError when that can't be."""
-
-    async def ready(self) -> None:
-        """Wait until events arrive."""
-
-    async def stop(self, timeout_s: float) -> None:
-        """Take no more events, and let running answers finish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,47 +91,47 @@ async def run(
                 ):
                     if await unless(stop.asked, group.create_task(wait_until_up())):
                         served = await model.served()
-                        adapters = await _adapters(settings, client, model, served)
-                        ready = Ready(tuple(adapters), served.name, page)
-                        await _serve(adapters, group, stop, settings, lambda: announce(ready))
+                        sides = await _sides(settings, client, model, served)
+                        ready = Ready(tuple(sides), served.name, page)
+                        await _serve(sides, group, stop, settings, lambda: announce(ready))
         except BaseExceptionGroup as errors:
             raise _first_fatal(errors) from errors
 
 
 async def _serve(
-    adapters: dict[str, Adapter],
+    sides: dict[str, Side],
     group: asyncio.TaskGroup,
     stop: Stop,
     settings: Settings,
     announce: Callable[[], None],
 ) -> None:
-    """Run the adapters until the stop, and let running answers finish."""
-    tasks = [group.create_task(adapter.run()) for adapter in adapters.values()]
+    """Serve the platforms until the stop, and let running answers finish."""
+    tasks = [group.create_task(side.run()) for side in sides.values()]
     try:
-        if await unless(stop.asked, group.create_task(_all_ready(adapters))):
+        if await unless(
+            stop.asked, group.create_task(_all(side.ready() for side in sides.values()))
+        ):
             announce()
             await stop.asked.wait()
         log.info("stopping")
-        await unless(stop.at_once, group.create_task(_all_stop(adapters, settings.chat.stop_s)))
-        await _all_stop(adapters, 0)
+        ending = _all(side.stop(settings.chat.stop_s) for side in sides.values())
+        if not await unless(stop.at_once, group.create_task(ending)):
+            log.info("stopping at once")
+            await _all(side.stop_at_once() for side in sides.values())
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _all_ready(adapters: dict[str, Adapter]) -> None:
-    await asyncio.gather(*(adapter.ready() for adapter in adapters.values()))
+async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*calls)
 
 
-async def _all_stop(adapters: dict[str, Adapter], timeout_s: float) -> None:
-    await asyncio.gather(*(adapter.stop(timeout_s) for adapter in adapters.values()))
-
-
-async def _adapters(
+async def _sides(
     settings: Settings, client: "Redis", model: Model, served: Served
-) -> dict[str, Adapter]:
-    """The adapters of the configured platforms, over one chat core."""
+) -> dict[str, Side]:
+    """The sides of the configured platforms, over one chat core."""
     if served.context and served.context - settings.model.max_tokens < PROMPT_MIN:
         raise ConfigError(
             f"model.max_tokens = {settings.model.max_tokens} leaves no room for a question in the "
@@ -144,25 +140,76 @@ async def _adapters(
     release = await Releases(client).make_stable(
         release_of(settings.model, served.name, time.time())
     )
-    turns, people = Turns(client), People(client)
-    chat = Chat(
-        inbox=Inbox(client),
-        turns=turns,
-        people=people,
-        model=model,
-        release=release,
-        chat=settings.chat,
-        wait_s=settings.model.wait_s,
-    )
-    voting = Voting(turns, Votes(client, turns, people), people)
-    adapters: dict[str, Adapter] = {}
+    rooms = _Rooms(settings, client, model, release)
+    sides: dict[str, Side] = {}
     if settings.slack.bot_token is not None:
-        border = Border(chat, voting, people, Pacing(SLACK_EDIT_INTERVAL_S))
-        adapters["Slack"] = SlackAdapter(settings.slack, border)
+        slack = rooms.border(Pacing(SLACK_EDIT_INTERVAL_S))
+        catch_up = rooms.catch_up("slack", slack)
+        sides["Slack"] = rooms.side(
+            "slack", SlackAdapter(settings.slack, slack, catch_up), slack, catch_up
+        )
     if settings.discord.token is not None:
-        border = Border(chat, voting, people, Pacing(DISCORD_EDIT_INTERVAL_S))
-        adapters["Discord"] = DiscordAdapter(settings.discord, border)
-    return adapters
+        discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
+        catch_up = rooms.catch_up("discord", discord)
+        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places)
+        sides["Discord"] = rooms.side("discord", adapter, discord, catch_up)
+    return sides
+
+
+class _Rooms:
+    """What both platforms share, and the making of what each has of its own."""
+
+    def __init__(self, settings: Settings, client: "Redis", model: Model, release: Release) -> None:
+        chat = settings.chat
+        self._settings = chat
+        self.places = Places(client)
+        self.turns, self._people = Turns(client), People(client)
+        self._inbox = Inbox(
+            client,
+            worker_name(settings.state_dir),
+            total=chat.max_waiting,
+            each=chat.max_waiting_conversation,
+        )
+        self._chat = Chat(
+            intake=Intake(self._inbox, self.turns, self._people, release.id),
+            inbox=self._inbox,
+            turns=self.turns,
+            generation=Generation(
+                turns=self.turns,
+                model=model,
+                release=release,
+                chat=chat,
+                wait_s=settings.model.wait_s,
+            ),
+            chat=chat,
+        )
+        self._voting = Voting(self.turns, Votes(client, self.turns, self._people), self._people)
+        self._book = Parts(self.turns, self._voting)
+
+    def border(self, pacing: Pacing) -> Border:
+        return Border(
+            self._chat,
+            self._voting,
+            self._people,
+            pacing,
+            self._book,
+            give_up_s=self._settings.resume_s,
+        )
+
+    def catch_up(self, platform: Platform, border: Border) -> CatchUp:
+        return CatchUp(
+            platform,
+            rereads=border.rereads,
+            turns=self.turns,
+            places=self.places,
+            asked_s=self._settings.catch_up_s,
+            voted_s=self._settings.votes_back_s,
+        )
+
+    def side(self, platform: Platform, adapter: Adapter, border: Border, catch_up: CatchUp) -> Side:
+        room = self._settings.max_waiting
+        worker = Worker(self._inbox, self.turns, platform, adapter.answer, room=room)
+        return Side(adapter, border, worker, catch_up)
 
 
 @asynccontextmanager

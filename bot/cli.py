@@ -1,4 +1,4 @@
-"""The command line: `candor run | serve | sandbox | votes | config | bench`.
+"""The command line: `candor run | serve | sandbox | votes | config | bench | soak`.
 
 Every failure that a person can cure is one line on stderr and a non-zero exit status.
 """
@@ -25,6 +25,7 @@ from bot.domain import Vote
 from bot.errors import FatalError, StoreUnavailable
 from bot.settings import Settings
 from bot.signals import stop_signals, unless
+from bot.soak.command import soak
 
 if TYPE_CHECKING:
     from bot.app import Ready
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
+app.command()(soak)
 
 ConfigOption = Annotated[
     Path | None,

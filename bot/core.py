@@ -1,7 +1,7 @@
 """The chat core of one process: from a message to an answer that outlives crashes.
 
-Knows no platform. A message is taken in once and queued (`intake`), answered in its turn (`answer`),
-by this process or by the one that takes its place.
+Knows no platform. A message is taken in once and queued (`intake`), and answered in its turn
+(`answer`), by this process or by the one that takes its place.
 """
 
 import time

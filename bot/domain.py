@@ -4,7 +4,7 @@ Times are seconds since the epoch (float). Ids are the platforms' own, as text.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 Platform = Literal["discord", "slack"]
 PLATFORMS: tuple[Platform, ...] = ("discord", "slack")
@@ -93,6 +93,14 @@ class Conversation:
     def key(self) -> str:
         """The conversation's identity as text, the same in every process."""
         return f"{self.platform}/{self.channel}/{self.place}/{self.root}".rstrip("/")
+
+
+def conversation_of(key: str) -> Conversation:
+    """The conversation of a key, without its workspace."""
+    platform, channel, place, *root = key.split("/", 3)
+    return Conversation(
+        cast("Platform", platform), "", channel, cast("Place", place), root[0] if root else ""
+    )
 
 
 @dataclass(frozen=True, slots=True)

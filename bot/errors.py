@@ -14,7 +14,6 @@ CandorError
 └── RefusedError          what a person asked for cannot be done
     ├── MessageGone       the message was deleted, or may no longer be written to
     ├── TooLong           the question alone is over the model's limit
-    ├── CannotContinue    the model's server cannot go on with half an answer
     └── Busy              too many questions are waiting
 """
 
@@ -83,10 +82,6 @@ class MessageGone(RefusedError):
 
 class TooLong(RefusedError):
     """The question alone does not fit the model's context."""
-
-
-class CannotContinue(RefusedError):
-    """The model's server cannot go on with half an answer; it can begin anew."""
 
 
 class Busy(RefusedError):

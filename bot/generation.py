@@ -11,7 +11,6 @@ import structlog
 from bot.domain import Release, Turn
 from bot.errors import (
     Busy,
-    CannotContinue,
     ModelError,
     ModelUnavailable,
     StoreUnavailable,
@@ -75,15 +74,15 @@ class Generation:
                 )
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
+                        if delta.restart:
+                            begun = ""
+                            yield Anew()
                         if delta.text:
                             new_text = True
                             yield Text(delta.text)
                         if delta.finish:
                             yield _ended(delta)
                             return
-            except CannotContinue:
-                begun = ""
-                yield Anew()
             except ModelUnavailable as error:
                 log.warning("model unavailable", turn=turn.id, error=str(error), begun=new_text)
                 if new_text or self._clock() >= deadline:

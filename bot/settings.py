@@ -335,6 +335,7 @@ class SandboxSettings(Section):
     port: int = Field(
         default=8765, ge=0, le=65535, description="Port of the page, on 127.0.0.1; 0 takes any"
     )
+    people: int = Field(default=4, ge=1, le=200, description="How many people sit at it")
 
 
 class Settings(BaseSettings):

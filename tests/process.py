@@ -131,6 +131,35 @@ class Seat:
             },
         )
 
+    async def edit(self, platform: str, channel: str, user: str, message: str, text: str) -> None:
+        """Edit one's own message."""
+        body = {"channel": channel, "user": user, "message": message, "text": text}
+        await self._act("PATCH", f"{platform}/messages", body)
+
+    async def delete(self, platform: str, channel: str, user: str, message: str) -> None:
+        """Delete one's own message, or as a moderator the bot's."""
+        body = {"channel": channel, "user": user, "message": message}
+        await self._act("DELETE", f"{platform}/messages", body)
+
+    async def clear_reactions(
+        self, platform: str, channel: str, message: str, emoji: str | None = None
+    ) -> None:
+        """Take all reactions away, or all of one emoji, as a moderator."""
+        body = {"channel": channel, "message": message, "emoji": emoji}
+        await self._act("DELETE", f"{platform}/reactions", body)
+
+    async def arm(self, platform: str, kind: str, **options: object) -> None:
+        """Arm a fault."""
+        await self._post(f"{platform}/faults", {"kind": kind, **options})
+
+    async def audit(self, platform: str) -> list[dict[str, Any]]:
+        """Every message that exists."""
+        url = f"{self.url}/control/{platform}/audit"
+        async with self.session.get(url) as response:
+            assert response.status == 200, await response.text()
+            messages: list[dict[str, Any]] = await response.json()
+            return messages
+
     async def read(self, platform: str, channel: str, user: str = "alice") -> list[dict[str, Any]]:
         """All messages of a channel."""
         query = {"channel": channel, "user": user}
@@ -161,7 +190,11 @@ class Seat:
         return found
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        async with self.session.post(f"{self.url}/control/{path}", json=body) as response:
+        return await self._act("POST", path, body)
+
+    async def _act(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        url = f"{self.url}/control/{path}"
+        async with self.session.request(method, url, json=body) as response:
             answer: dict[str, Any] = await response.json()
             assert response.status == 200, answer
             return answer

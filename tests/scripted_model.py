@@ -23,6 +23,11 @@ class ScriptedModel:
     `refuse` is a status and an OpenAI error code to answer instead. With an `api_key`, only who
     shows it is served; with `longest`, a prompt of more messages is refused for its length. Fields
     named in `unknown` are refused, as OpenAI refuses fields that it does not know.
+
+    Asked to go on with half an answer, it gives what `answer`, called without that half, has left
+    after it: waits and faults that stand before the next word are behind it too. Half of another
+    answer is a fault of the test, and answered with status 500. Unless it `continues`, it passes
+    over the request, and `answer` is called with all messages.
     """
 
     answer: Callable[[list[dict[str, str]]], Sequence[Piece]] = lambda messages: (
@@ -37,6 +42,7 @@ class ScriptedModel:
     api_key: str | None = None
     longest: int | None = None
     unknown: tuple[str, ...] = ()
+    continues: bool = True
     counted: int = 0
     running: int = 0
     url: str = ""
@@ -48,12 +54,15 @@ class ScriptedModel:
         )
 
     async def count(self, request: web.Request) -> web.Response:
-        """One token a word, and one a message."""
+        """One token a word, and one a message; a plain prompt has its words alone."""
         self.counted += 1
         if not self.tokenize:
             return web.json_response({"detail": "Not Found"}, status=404)
-        messages = (await request.json())["messages"]
-        count = sum(1 + len(message["content"].split()) for message in messages)
+        body = await request.json()
+        if "prompt" in body:
+            count = len(body["prompt"].split())
+        else:
+            count = sum(1 + len(message["content"].split()) for message in body["messages"])
         return web.json_response({"count": count, "max_model_len": self.context, "tokens": []})
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
@@ -61,20 +70,28 @@ class ScriptedModel:
         self.requests.append(body)
         if found := [name for name in self.unknown if name in body]:
             message = f"Unrecognized request argument supplied: {found[0]}"
-            error = {"message": message, "type": "invalid_request_error", "param": None}
-            return web.json_response({"error": error}, status=400)
+            return self._refused(400, message)
+        messages, half = body["messages"], ""
+        if self.continues and body.get("continue_final_message"):
+            if body.get("add_generation_prompt", True) or messages[-1]["role"] != "assistant":
+                return self._refused(400, "continue_final_message: there is nothing to go on with")
+            *messages, last = messages
+            half = last["content"]
         refuse = self.refuse
-        if self.longest is not None and len(body["messages"]) > self.longest:
+        if self.longest is not None and len(messages) > self.longest:
             refuse = 400, "context_length_exceeded"
         if refuse is not None:
             status, code = refuse
             error = {"message": "refused by the test", "type": "test", "code": code}
             return web.json_response({"error": error}, status=status)
+        pieces = _after(half, self.answer(messages))
+        if pieces is None:
+            return self._refused(500, f"no answer of this test begins with {half!r}")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         self.running += 1
         try:
-            for piece in self.answer(body["messages"]):
+            for piece in pieces:
                 if isinstance(piece, Exception):
                     assert request.transport is not None
                     request.transport.abort()
@@ -100,9 +117,34 @@ class ScriptedModel:
             return web.json_response({"error": error}, status=401)
         return await handler(request)
 
+    def _refused(self, status: int, message: str) -> web.Response:
+        error = {"message": message, "type": "invalid_request_error", "param": None}
+        return web.json_response({"error": error}, status=status)
+
     async def _send(self, response: web.StreamResponse, choice: dict[str, Any]) -> None:
         chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, **choice}]}
         await response.write(b"data: " + orjson.dumps(chunk) + b"\n\n")
+
+
+def _after(half: str, pieces: Sequence[Piece]) -> list[Piece] | None:
+    """What of an answer's pieces is left after its beginning; None if it begins otherwise."""
+    if not half:
+        return list(pieces)
+    left: list[Piece] = []
+    has_word = False
+    for piece in pieces:
+        if not isinstance(piece, str):
+            if has_word:
+                left.append(piece)
+            continue
+        num_begun = min(len(half), len(piece))
+        if piece[:num_begun] != half[:num_begun]:
+            return None
+        half, rest = half[num_begun:], piece[num_begun:]
+        if rest:
+            left.append(rest)
+            has_word = has_word or not rest.isspace()
+    return None if half else left
 
 
 @asynccontextmanager

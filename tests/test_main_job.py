@@ -2,78 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.process import Candor, Seat, candor, seat, soon, votes
-from tests.scripted_model import Piece, ScriptedModel, scripted_model
+from tests.house import house
+from tests.process import candor, soon, votes
+from tests.scripted_model import Piece, ScriptedModel
 
 PLATFORMS = ("slack", "discord")
-
-
-@dataclass
-class House:
-    """A bot over a scripted model, the sandbox as a process of its own, and a person at it."""
-
-    bot: Candor
-    seat: Seat
-    model: ScriptedModel
-    settings: dict[str, str]
-    said: Path
-
-    async def votes(self) -> list[tuple[str, str, int]]:
-        return [
-            (vote["platform"], vote["person"]["name"], vote["value"])
-            for vote in await votes(self.settings, self.said)
-        ]
-
-
-def _tokens() -> dict[str, str]:
-    return {
-        "CANDOR_DISCORD_TOKEN": "discord-token-of-a-test",
-        "CANDOR_SLACK_BOT_TOKEN": "xoxb-token-of-a-test",
-        "CANDOR_SLACK_APP_TOKEN": "xapp-token-of-a-test",
-        "CANDOR_SLACK_SIGNING_SECRET": "signing-secret-of-a-test",
-    }
-
-
-@asynccontextmanager
-async def house(
-    tmp_path: Path, model: ScriptedModel | None = None, more: dict[str, str] | None = None
-) -> AsyncIterator[House]:
-    """Everything up, and connected."""
-    async with AsyncExitStack() as stack:
-        scripted = await stack.enter_async_context(scripted_model(model))
-        given = {**_tokens(), **(more or {}), "CANDOR_SANDBOX_PORT": "0"}
-        sandbox = await stack.enter_async_context(
-            candor("sandbox", said=tmp_path / "sandbox.log", settings=given)
-        )
-        page = (await sandbox.says(r"is ready: (http://\S+)"))[1]
-        urls = {
-            name: (await sandbox.says(rf"export {name}=(\S+)"))[1]
-            for name in (
-                "CANDOR_DISCORD_API_URL",
-                "CANDOR_DISCORD_GATEWAY_URL",
-                "CANDOR_SLACK_API_URL",
-            )
-        }
-        settings = {
-            **_tokens(),
-            **urls,
-            **(more or {}),
-            "CANDOR_STATE_DIR": str(tmp_path / "state"),
-            "CANDOR_MODEL_URL": scripted.url,
-        }
-        bot = await stack.enter_async_context(
-            candor("run", said=tmp_path / "bot.log", settings=settings)
-        )
-        await bot.says("Candor is ready on Slack and Discord")
-        person = await stack.enter_async_context(seat(page))
-        yield House(bot, person, scripted, settings, tmp_path / "bot.log")
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -259,23 +196,6 @@ async def test_an_answer_that_runs_at_the_stop_is_finished(platform: str, tmp_pa
         going_on.set()
         await up.seat.sees(platform, "dm", "half and half")
         assert await up.bot.ends() == 0
-
-
-@pytest.mark.parametrize("platform", PLATFORMS)
-async def test_a_second_signal_stops_at_once_and_tells_the_person(
-    platform: str, tmp_path: Path
-) -> None:
-    model = ScriptedModel(answer=lambda _: ["half", asyncio.Event().wait])
-    async with house(tmp_path, model) as up:
-        await up.seat.write(platform, "dm", "alice", "go")
-        await up.seat.sees(platform, "dm", "half")
-        up.bot.process.terminate()
-        await up.bot.says('"stopping"')
-        up.bot.process.terminate()
-        assert await up.bot.ends(15) == 0
-        [answer] = await up.seat.answers(platform, "dm")
-        assert answer["text"].startswith("half\n\n")
-        assert "interrupted" in answer["text"]
 
 
 async def test_slack_over_signed_http_works_like_socket_mode(

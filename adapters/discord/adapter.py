@@ -1,48 +1,51 @@
-"""The Discord adapter: one client at a time, replaced when it breaks.
+"""The Discord adapter: handlers that translate and hand over, on the client of the moment.
 
-Owns the connection and its supervision. Handlers only translate and hand over.
+Discord acknowledges nothing and delivers an event once: what a handler could not make durable is
+caught up on from the channel's history.
 """
 
 import asyncio
 import time
 
-import aiohttp
 import discord
-import structlog
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from adapters.border import Border
+from adapters.catch_up import CatchUp
+from adapters.discord.connection import Connection
+from adapters.discord.gateway import GatewayClient, Terms
+from adapters.discord.history import DiscordHistory
 from adapters.discord.surface import DiscordSurface
-from adapters.discord.translate import incoming, reaction
-from adapters.tasks import Tasks
-from bot.errors import PlatformError
+from adapters.discord.translate import incoming, reaction, workspace
+from bot.domain import Conversation, Incoming, MessageRef, Turn
 from bot.settings import DiscordSettings
-
-log = structlog.get_logger()
+from bot.store.places import Places
 
 EDIT_INTERVAL_S = 1.2
 """Between two edits in a channel; about 5 in 5 s are let through (not documented)."""
-BACKOFF_MIN_S = 5.0
-BACKOFF_MAX_S = 600.0
-"""A new client identifies anew, and 1,000 a day end the token: ten minutes make 144."""
-STEADY_S = 600.0
-"""A client that ran this long was no failed start."""
 
 
 class DiscordAdapter:
     """Candor on Discord."""
 
-    def __init__(self, settings: DiscordSettings, border: Border) -> None:
+    def __init__(
+        self, settings: DiscordSettings, border: Border, catch_up: CatchUp, places: Places
+    ) -> None:
         if settings.token is None:
             raise ValueError("a Discord adapter needs discord.token")
-        self._token = settings.token.get_secret_value()
         self._border = border
-        self._content = settings.message_content
-        self._client: _Client | None = None
+        self._catch_up = catch_up
         self._connected = asyncio.Event()
-        self.tasks = Tasks()
+        self._connection = Connection(
+            settings.token.get_secret_value(),
+            lambda terms: _Client(terms, self),
+            content=settings.message_content,
+            on_fresh=self._on_fresh,
+        )
+        self.history = DiscordHistory(self._connection.calls, places)
+        self.is_refusing = False
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
         # discord.py has its addresses as class attributes: one process, one Discord.
         Route.BASE = settings.api_url
@@ -53,92 +56,118 @@ class DiscordAdapter:
         await self._connected.wait()
 
     async def run(self) -> None:
-        """Stay connected until cancelled. Raises PlatformError when Discord refuses the token."""
-        pause = BACKOFF_MIN_S
-        while True:
-            began = time.monotonic()
-            self._client = _Client(self._border, self.tasks, self._connected, content=self._content)
-            try:
-                async with self._client:
-                    await self._client.start(self._token)
-            except discord.LoginFailure as error:
-                raise PlatformError(
-                    "Discord refuses discord.token: copy the bot's token from the Developer Portal"
-                ) from error
-            except discord.PrivilegedIntentsRequired:
-                if not self._content:
-                    raise PlatformError("Discord refuses the bot's intents") from None
-                log.warning(
-                    "no message content intent: follow-ups without a mention are not seen; switch "
-                    "it on in the Developer Portal, or set discord.message_content to false"
-                )
-                self._content = False
-                continue
-            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-                log.warning("Discord connection lost", error=repr(error))
-            except Exception:
-                log.exception("Discord client broke")
-            if time.monotonic() - began > STEADY_S:
-                pause = BACKOFF_MIN_S
-            log.info("new Discord client", in_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, BACKOFF_MAX_S)
+        """Stay connected until cancelled. Raises PlatformError when Discord refuses us."""
+        await self._connection.run()
 
-    async def stop(self, timeout_s: float) -> None:
-        """Take no more events, and give running answers `timeout_s` seconds."""
-        if self._client is not None:
-            self._client.accepting = False
-        await self.tasks.finish(timeout_s)
+    def refuse(self) -> None:
+        """Take no more events: the next start catches up."""
+        self.is_refusing = True
+        self._catch_up.disconnected()
 
+    async def answer(self, turn: Turn, resumed: bool) -> None:
+        """Answer a turn of the inbox to its end."""
+        surface = self._surface(turn.question, turn.conversation)
+        await self._border.answer(turn, surface, self.history, resumed=resumed)
 
-class _Client(discord.Client):
-    """discord.py's client with our handlers: they translate, and hand over to the border."""
+    async def take(self, question: Incoming) -> None:
+        """Take in a message. Raises StoreUnavailable when too many wait for the store."""
+        place = Conversation("discord", "", question.ref.channel, question.place)
+        await self._border.take(question, self._surface(question.ref, place))
 
-    def __init__(
-        self, border: Border, tasks: Tasks, connected: asyncio.Event, *, content: bool
-    ) -> None:
-        intents = discord.Intents(
-            guilds=True,
-            guild_messages=True,
-            guild_reactions=True,
-            dm_messages=True,
-            dm_reactions=True,
-            message_content=content,
-        )
-        super().__init__(
-            intents=intents,
-            allowed_mentions=discord.AllowedMentions.none(),
-            max_messages=None,  # only raw events are used
-            guild_ready_timeout=0.5,
-        )
-        self._border = border
-        self._tasks = tasks
-        self._ready_event = connected
-        self.accepting = True
+    async def taken(self, question: Incoming) -> None:
+        """Take in a message as it comes."""
+        if not await self._border.guarded(self.take(question), message=question.ref.key):
+            self._catch_up.connected()  # its history is read again
 
-    async def on_ready(self) -> None:
-        log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
-        self._ready_event.set()
-
-    async def on_message(self, message: discord.Message) -> None:
-        if self.user is None or not self.accepting:
+    async def voted(self, payload: discord.RawReactionActionEvent, client: "_Client") -> None:
+        """Take a reaction, or its removal, as it comes."""
+        if client.user is None or payload.user_id == client.user.id:
             return
-        question = incoming(message, self.user)
-        if question is not None:
-            self._tasks.start(self._border.answer(question, DiscordSurface(message)))
-
-    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
-        if payload.member is None or not payload.member.bot:
-            self._vote(payload)
-
-    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
-        self._vote(payload)
-
-    def _vote(self, payload: discord.RawReactionActionEvent) -> None:
-        if self.user is None or payload.user_id == self.user.id:
-            return
-        person = payload.member or self.get_user(payload.user_id)
+        person = payload.member or client.get_user(payload.user_id)
         if person is not None and person.bot:
             return
         name = person.display_name if person else ""
-        self._tasks.start(self._border.vote(reaction(payload, name=name, at=time.time())))
+        found = reaction(payload, me=client.user.id, name=name, at=time.time())
+        if not await self._border.guarded(self._border.vote(found), message=found.ref.key):
+            self._border.rereads.doubt(found.ref)
+
+    async def changed(self, ref: MessageRef, text: str | None) -> None:
+        """A message was edited, or deleted (None)."""
+        change = self._border.deleted(ref) if text is None else self._border.edited(ref, text)
+        await self._border.guarded(change, message=ref.key)
+
+    def cleared(self, ref: MessageRef) -> None:
+        """Reactions were cleared, which does not tell whose."""
+        self._border.rereads.doubt(ref)
+
+    def _surface(self, question: MessageRef, place: Conversation) -> DiscordSurface:
+        guild = int(question.workspace) if question.workspace != workspace(None) else None
+        return DiscordSurface(
+            self._connection.calls,
+            int(question.channel),
+            guild,
+            int(question.message),
+            place.place == "channel",
+        )
+
+    def _on_fresh(self) -> None:
+        self._connected.set()
+        if not self.is_refusing:
+            self._catch_up.connected()
+
+
+class _Client(GatewayClient):
+    """discord.py's client with our handlers, which it runs as tasks."""
+
+    def __init__(self, terms: Terms, adapter: DiscordAdapter) -> None:
+        super().__init__(terms)
+        self._adapter = adapter
+
+    async def on_message(self, message: discord.Message) -> None:
+        if self.user is None or self._adapter.is_refusing:
+            return
+        question = incoming(message, self.user)
+        if question is not None:
+            await self._adapter.taken(question)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        message = payload.message
+        # Without a time of its own it is no edit: a link was unfolded.
+        if self.user is None or message.edited_at is None or message.author.bot:
+            return
+        question = incoming(message, self.user)
+        if question is not None:
+            await self._adapter.changed(question.ref, question.text)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        await self._adapter.changed(_ref(payload, payload.message_id), None)
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        for message_id in payload.message_ids:
+            await self._adapter.changed(_ref(payload, message_id), None)
+
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        await self._adapter.voted(payload, self)
+
+    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
+        await self._adapter.voted(payload, self)
+
+    async def on_raw_reaction_clear(self, payload: discord.RawReactionClearEvent) -> None:
+        self._adapter.cleared(_ref(payload, payload.message_id))
+
+    async def on_raw_reaction_clear_emoji(
+        self, payload: discord.RawReactionClearEmojiEvent
+    ) -> None:
+        self._adapter.cleared(_ref(payload, payload.message_id))
+
+
+def _ref(
+    payload: discord.RawMessageDeleteEvent
+    | discord.RawBulkMessageDeleteEvent
+    | discord.RawReactionClearEvent
+    | discord.RawReactionClearEmojiEvent,
+    message_id: int,
+) -> MessageRef:
+    return MessageRef(
+        "discord", workspace(payload.guild_id), str(payload.channel_id), str(message_id)
+    )

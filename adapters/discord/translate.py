@@ -49,9 +49,9 @@ def incoming(message: discord.Message, me: discord.ClientUser) -> Incoming | Non
     )
 
 
-def reaction(payload: discord.RawReactionActionEvent, *, name: str, at: float) -> Reaction:
-    """A reaction event; `name` is what its person is called, "" when it is not known."""
-    emoji = payload.emoji
+def reaction(payload: discord.RawReactionActionEvent, *, me: int, name: str, at: float) -> Reaction:
+    """A reaction event; `me` is the bot's id, `name` what the person is called, "" if unknown."""
+    author = payload.message_author_id  # which only added reactions tell
     return Reaction(
         ref=MessageRef(
             platform="discord",
@@ -60,12 +60,19 @@ def reaction(payload: discord.RawReactionActionEvent, *, name: str, at: float) -
             message=str(payload.message_id),
         ),
         person=Person("discord", str(payload.user_id), name),
-        # A custom emoji is known by its id: names change and repeat.
-        emoji=str(emoji.id) if emoji.id else emoji.name,
+        emoji=emoji_of(payload.emoji),
         present=payload.event_type == "REACTION_ADD",
         at=at,
         kind=payload.type.name,
+        ours=None if author is None else author == me,
     )
+
+
+def emoji_of(emoji: discord.PartialEmoji | discord.Emoji | str) -> str:
+    """An emoji as text. A custom one is known by its id: names change and repeat."""
+    if isinstance(emoji, str):
+        return emoji
+    return str(emoji.id) if emoji.id else emoji.name
 
 
 def workspace(guild: int | None) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from adapters.sandbox.errors import ControlError
+from adapters.sandbox.people import named
 
 
 class Body(BaseModel):
@@ -24,14 +25,26 @@ def one_of(allowed: tuple[str, ...]) -> AfterValidator:
 
     def check(value: str) -> str:
         if value not in allowed:
-            raise PydanticCustomError(
-                "unknown_name",
-                "{value} is unknown; allowed: {allowed}",
-                {"value": shown(value), "allowed": ", ".join(allowed)},
-            )
+            raise _unknown(value, ", ".join(allowed))
         return value
 
     return AfterValidator(check)
+
+
+def a_person(value: str, info: ValidationInfo) -> str:
+    """`value`; refuses what is none of the `people` that `validated` was given."""
+    people: tuple[str, ...] = info.context["people"] if info.context else ()
+    if value not in people:
+        raise _unknown(value, named(people))
+    return value
+
+
+def _unknown(value: str, allowed: str) -> PydanticCustomError:
+    return PydanticCustomError(
+        "unknown_name",
+        "{value} is unknown; allowed: {allowed}",
+        {"value": shown(value), "allowed": allowed},
+    )
 
 
 def not_blank(value: str) -> str:
@@ -41,12 +54,18 @@ def not_blank(value: str) -> str:
     return value
 
 
-def validated(model: type[_Model], data: bytes | dict[str, str]) -> _Model:
-    """`data` as a `model`; raises ControlError with one line that names the first thing wrong."""
+def validated(
+    model: type[_Model], data: bytes | dict[str, str], *, people: tuple[str, ...] = ()
+) -> _Model:
+    """`data` as a `model`; raises ControlError with one line that names the first thing wrong.
+
+    `people` are those whom a field for `a_person` may name.
+    """
+    context = {"people": people}
     try:
         if isinstance(data, bytes):
-            return model.model_validate_json(data)
-        return model.model_validate(data)
+            return model.model_validate_json(data, context=context)
+        return model.model_validate(data, context=context)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])

@@ -11,30 +11,28 @@ acts takes `application/json` only, which a foreign page cannot send without ask
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, StringConstraints
 
-from adapters.sandbox.bodies import (
-    Body,
-    error_answer,
-    json_answer,
-    not_blank,
-    one_of,
-    shown,
-    validated,
-)
+from adapters.sandbox.audit import audit_answer
+from adapters.sandbox.bodies import Body, error_answer, json_answer, shown, validated
 from adapters.sandbox.changes import Changes, TooManyListeners
 from adapters.sandbox.fault_routes import FaultRoutes
 from adapters.sandbox.platform import (
     BOT_HANDLE,
     CHANNELS,
     DM,
-    PEOPLE,
-    AuditView,
     ControlError,
     Platform,
+)
+from adapters.sandbox.requests import (
+    ClearReactions,
+    DeleteMessage,
+    EditMessage,
+    MessagesQuery,
+    PostMessage,
+    PostReaction,
 )
 
 HEARTBEAT_S = 15.0
@@ -46,42 +44,8 @@ MIN_INTERVAL_S = 0.1
 WRITE_TIMEOUT_S = 10.0
 """A reader of the live updates that takes nothing for so long is cut off."""
 
-MAX_TEXT_CHARS = 40_000
-"""Slack's own limit on a message; each platform may allow less."""
-
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-_Channel = Annotated[str, one_of((*CHANNELS, DM))]
-_Person = Annotated[str, one_of(PEOPLE)]
-_Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-
-
-class PostMessage(Body):
-    """Body of `POST /control/{platform}/messages`."""
-
-    channel: _Channel
-    user: _Person
-    text: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(not_blank)]
-    thread: _Id | None = None
-    reply_to: _Id | None = None
-
-
-class PostReaction(Body):
-    """Body of `POST /control/{platform}/reactions`."""
-
-    channel: _Channel
-    message: _Id
-    user: _Person
-    emoji: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    present: bool = True
-
-
-class MessagesQuery(Body):
-    """Query of `GET /control/{platform}/messages`."""
-
-    channel: _Channel
-    user: _Person = PEOPLE[0]
+_Form = TypeVar("_Form", bound=Body)
 
 
 class Control:
@@ -91,11 +55,13 @@ class Control:
         self,
         platforms: Mapping[str, Platform],
         *,
+        people: tuple[str, ...],
         changes: Changes,
         base_url: Callable[[], str],
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._platforms = platforms
+        self._people = people
         self._changes = changes
         self._base_url = base_url
         self._heartbeat_s = heartbeat_s
@@ -107,7 +73,10 @@ class Control:
         app.router.add_get("/changes", self._stream_changes)
         app.router.add_get("/{platform}/messages", self._read_messages)
         app.router.add_post("/{platform}/messages", self._post_message)
+        app.router.add_patch("/{platform}/messages", self._edit_message)
+        app.router.add_delete("/{platform}/messages", self._delete_message)
         app.router.add_post("/{platform}/reactions", self._post_reaction)
+        app.router.add_delete("/{platform}/reactions", self._clear_reactions)
         app.router.add_get("/{platform}/audit", self._audit)
         app.add_routes(FaultRoutes(self._platform).routes())
         return app
@@ -128,7 +97,7 @@ class Control:
 
     async def _post_message(self, request: web.Request) -> web.StreamResponse:
         platform = self._platform(request)
-        body = validated(PostMessage, await request.read())
+        body = await self._body(PostMessage, request)
         message = await platform.post(
             channel=body.channel,
             user=body.user,
@@ -138,9 +107,29 @@ class Control:
         )
         return json_answer({"id": message})
 
+    async def _edit_message(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        body = await self._body(EditMessage, request)
+        await platform.edit(
+            channel=body.channel, message=body.message, user=body.user, text=body.text
+        )
+        return json_answer({})
+
+    async def _delete_message(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        body = await self._body(DeleteMessage, request)
+        await platform.delete(channel=body.channel, message=body.message, user=body.user)
+        return json_answer({})
+
+    async def _clear_reactions(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        body = await self._body(ClearReactions, request)
+        await platform.clear_reactions(channel=body.channel, message=body.message, emoji=body.emoji)
+        return json_answer({})
+
     async def _post_reaction(self, request: web.Request) -> web.StreamResponse:
         platform = self._platform(request)
-        body = validated(PostReaction, await request.read())
+        body = await self._body(PostReaction, request)
         await platform.react(
             channel=body.channel,
             message=body.message,
@@ -154,24 +143,26 @@ class Control:
         platform = self._platform(request)
         if len(request.query) != len(set(request.query)):
             raise ControlError("query: each key may stand there once")
-        query = validated(MessagesQuery, dict(request.query))
-        views = platform.messages(channel=query.channel, user=query.user)
+        query = validated(MessagesQuery, dict(request.query), people=self._people)
+        views = platform.messages(
+            channel=query.channel, user=query.user or self._people[0], newest=query.newest
+        )
         return json_answer([asdict(view) for view in views])
 
     async def _audit(self, request: web.Request) -> web.StreamResponse:
-        return json_answer([_audited(one) for one in self._platform(request).audit()])
+        return audit_answer(self._platform(request).audit())
 
     async def _state(self, _request: web.Request) -> web.StreamResponse:
         return json_answer(
             {
                 "bot": BOT_HANDLE,
-                "people": PEOPLE,
+                "people": self._people,
                 "channels": (*CHANNELS, DM),
                 "platforms": [
                     {
                         "name": name,
                         "connected": platform.connected(),
-                        "activity": _activity(platform),
+                        "activity": _activity(platform, self._people),
                     }
                     for name, platform in self._platforms.items()
                 ],
@@ -205,6 +196,9 @@ class Control:
                 request.transport.abort()
             return response
 
+    async def _body(self, form: type[_Form], request: web.Request) -> _Form:
+        return validated(form, await request.read(), people=self._people)
+
     def _platform(self, request: web.Request) -> Platform:
         name = request.match_info["platform"]
         try:
@@ -221,22 +215,12 @@ async def _write(response: web.StreamResponse, text: str) -> None:
         await response.write(text.encode())
 
 
-def _audited(one: AuditView) -> dict[str, Any]:
-    """A message for an auditor; its reactions by person, since a vote is a person's."""
-    body = {key: value for key, value in asdict(one).items() if key != "view"}
-    by_person: dict[str, list[str]] = {}
-    for reaction in one.view.reactions:
-        for person in reaction.users:
-            by_person.setdefault(person, []).append(reaction.emoji)
-    return {**asdict(one.view), **body, "reactions": by_person}
-
-
-def _activity(platform: Platform) -> list[dict[str, str | None]]:
+def _activity(platform: Platform, people: tuple[str, ...]) -> list[dict[str, str | None]]:
     """Where the bot is shown to be doing something; `user` tells whose direct message it is."""
-    places = [(channel, None) for channel in CHANNELS] + [(DM, person) for person in PEOPLE]
+    places = [(channel, None) for channel in CHANNELS] + [(DM, person) for person in people]
     shown = []
     for channel, person in places:
-        text = platform.activity(channel=channel, user=person or PEOPLE[0])
+        text = platform.activity(channel=channel, user=person or people[0])
         if text:
             shown.append({"channel": channel, "user": person, "text": text})
     return shown
@@ -254,7 +238,8 @@ def _refusal(request: web.Request, *, ours: str) -> web.Response | None:
     origin = request.headers.get("Origin")
     if origin is not None and origin.lower() not in [f"http://{name}" for name in names]:
         return error_answer(403, f"Origin: {shown(origin)} is refused; allowed: http://{names[0]}")
-    if request.method == "POST" and request.content_type != "application/json":
+    acts = request.method in ("POST", "PATCH") or request.body_exists
+    if acts and request.content_type != "application/json":
         sent = shown(request.headers.get("Content-Type", ""))
         return error_answer(415, f"Content-Type: {sent} is refused; allowed: application/json")
     return None

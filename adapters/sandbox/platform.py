@@ -5,16 +5,13 @@ them, and their wire protocols know nothing of the control API.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from aiohttp import web
 
 from adapters.sandbox.errors import ControlError as ControlError
 from adapters.sandbox.faults import Faults
-
-PEOPLE: tuple[str, ...] = ("alice", "bob", "carol", "dave")
-"""The people who sit at the sandbox, by their handle; the same on both platforms."""
 
 CHANNELS: tuple[str, ...] = ("general", "random")
 """Public channels, by name."""
@@ -59,8 +56,9 @@ class AuditView:
     """One message with all that an auditor asks for.
 
     `channel` is a name of `CHANNELS` or `dm`, `person` whose direct message it stands in, None
-    elsewhere. `nonce` is what the bot sent with it (Discord), `metadata` likewise (Slack), and
-    `streaming` tells whether it still waits for more (Slack).
+    elsewhere. `nonce` is what the bot sent with it (Discord), `metadata` likewise (Slack),
+    `streaming` tells whether it still waits for more (Slack), and `bursts` are the super reactions
+    by person, which `view` counts with the others (Discord).
     """
 
     view: MessageView
@@ -69,15 +67,17 @@ class AuditView:
     nonce: str | None = None
     metadata: Mapping[str, Any] | None = None
     streaming: bool = False
+    bursts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Platform(Protocol):
     """A loopback platform: its state, its wire protocol, and what a person can do in it.
 
-    `faults` is what is armed to go wrong in it.
+    `people` are the handles of those who sit at it, `faults` is what is armed to go wrong in it.
     """
 
     name: Literal["discord", "slack"]
+    people: tuple[str, ...]
     faults: Faults
 
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
@@ -105,6 +105,15 @@ class Platform(Protocol):
         does not exist yet. Raises ControlError for an unknown channel, person or message.
         """
 
+    async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
+        """Edit a person's own message; raises ControlError for another's."""
+
+    async def delete(self, *, channel: str, message: str, user: str) -> None:
+        """Delete a person's own message, or as a moderator would the bot's.
+
+        Raises ControlError for anybody else's, and for what the platform lets nobody delete.
+        """
+
     async def react(
         self, *, channel: str, message: str, user: str, emoji: str, present: bool
     ) -> None:
@@ -113,8 +122,16 @@ class Platform(Protocol):
         `emoji` is a character (👍) or the platform's own name (`+1` on Slack).
         """
 
-    def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
-        """All messages of a channel, oldest first, replies in threads included.
+    async def clear_reactions(self, *, channel: str, message: str, emoji: str | None) -> None:
+        """Take all reactions away, or all of one emoji, as a moderator would.
+
+        Raises ControlError where the platform has no such thing.
+        """
+
+    def messages(
+        self, *, channel: str, user: str, newest: int | None = None
+    ) -> Sequence[MessageView]:
+        """All messages of a channel, oldest first, replies in threads included; or the newest.
 
         For channel `dm`, the direct message between `user` and the bot.
         """

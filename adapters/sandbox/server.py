@@ -17,6 +17,7 @@ from aiohttp import web
 
 from adapters.sandbox.changes import Changes
 from adapters.sandbox.control import HEARTBEAT_S, Control
+from adapters.sandbox.people import handles
 from adapters.sandbox.platform import Platform
 
 DEFAULT_PORT = 8765
@@ -45,14 +46,16 @@ _PAGE_HEADERS = {
 class Sandbox:
     """Loopback platforms behind one address; an asynchronous context manager.
 
-    Raises ValueError for a host that is no loopback address or a platform named twice. `port` 0
-    takes a free one. A sandbox starts once, and takes its platforms with it when it closes.
+    Raises ValueError for a host that is no loopback address, a platform named twice, or one that
+    has other people than the sandbox. `port` 0 takes a free one. A sandbox starts once, and takes
+    its platforms with it when it closes.
     """
 
     def __init__(
         self,
         *,
         platforms: Sequence[Platform],
+        people: tuple[str, ...] = handles(),
         host: str = "127.0.0.1",
         port: int = DEFAULT_PORT,
         heartbeat_s: float = HEARTBEAT_S,
@@ -62,6 +65,9 @@ class Sandbox:
         self._platforms: dict[str, Platform] = {each.name: each for each in platforms}
         if len(self._platforms) != len(platforms):
             raise ValueError("platforms: each may be there once")
+        if any(each.people != people for each in platforms):
+            raise ValueError("people: the platforms have others")
+        self._people = people
         self._changes = Changes()
         self._runner = web.AppRunner(
             self._app(heartbeat_s), access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S
@@ -128,6 +134,7 @@ class Sandbox:
             platform.attach(app, lambda: self.url)
         control = Control(
             self._platforms,
+            people=self._people,
             changes=self._changes,
             base_url=lambda: self.url,
             heartbeat_s=heartbeat_s,

@@ -6,7 +6,7 @@ conversation is the thread under it. The direct message's top level is a convers
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bot.domain import Incoming, MessageRef, Person, Reaction
@@ -47,17 +47,58 @@ def incoming(event: Mapping[str, Any], *, team: str, me: str) -> Incoming | None
     )
 
 
-def reaction(event: Mapping[str, Any], *, team: str) -> Reaction | None:
+def changed(event: Mapping[str, Any], *, team: str, me: str) -> tuple[MessageRef, str] | None:
+    """A `message_changed` event as the message and its text now; None when no person edited it.
+
+    Unfolded links and the edits of bots come as such events, too.
+    """
+    message = event.get("message") or {}
+    before = event.get("previous_message") or {}
+    if event.get("subtype") != "message_changed" or message.get("text") == before.get("text"):
+        return None
+    question = incoming({**message, "channel": event.get("channel")}, team=team, me=me)
+    return None if question is None else (question.ref, question.text)
+
+
+def deleted(event: Mapping[str, Any], *, team: str) -> MessageRef | None:
+    """An event that tells of a deletion, as the message that is gone.
+
+    One with replies leaves a tombstone, which comes as a change.
+    """
+    channel, ts = (str(event.get(key) or "") for key in ("channel", "deleted_ts"))
+    message = event.get("message") or {}
+    if event.get("subtype") == "message_changed" and message.get("subtype") == "tombstone":
+        ts = str(message.get("ts") or "")
+    elif event.get("subtype") != "message_deleted":
+        return None
+    return MessageRef("slack", team, channel, ts) if channel and ts else None
+
+
+def standing(
+    message: Mapping[str, Any], ref: MessageRef, *, people: Callable[[str], bool]
+) -> list[Reaction]:
+    """The reactions on a message as it is read back, of those users who are `people`."""
+    return [
+        Reaction(ref, Person("slack", user), str(one["name"]), True, float(ref.message), ours=True)
+        for one in message.get("reactions") or ()
+        for user in map(str, one.get("users") or ())
+        if people(user)
+    ]
+
+
+def reaction(event: Mapping[str, Any], *, team: str, me: str) -> Reaction | None:
     """A `reaction_added` or `reaction_removed` event; None when it is not on a message."""
     item = event.get("item") or {}
     if item.get("type") != "message":
         return None
+    author = event.get("item_user")  # absent for what a webhook wrote
     return Reaction(
         ref=MessageRef("slack", team, str(item["channel"]), str(item["ts"])),
         person=Person("slack", str(event["user"])),
         emoji=str(event["reaction"]),
         present=event["type"] == "reaction_added",
         at=float(event.get("event_ts") or item["ts"]),
+        ours=None if author is None else author == me,
     )
 
 

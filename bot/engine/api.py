@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import math
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, replace
 
@@ -23,7 +23,6 @@ from bot.engine.body import (
     LoadAdapterBody,
     TokenizeBody,
     UnloadAdapterBody,
-    parse,
 )
 from bot.engine.border import (
     Handler,
@@ -33,7 +32,10 @@ from bot.engine.border import (
     read_json,
     shape_errors,
 )
+from bot.engine.checked import parse
+from bot.engine.encoder import BegunChat, Message
 from bot.engine.engine import Engine
+from bot.engine.messages import Ending
 from bot.engine.metrics import CONTENT_TYPE
 from bot.engine.request import Delta, Request, Score
 from bot.engine.scored import TextLogprobs, chat_logprobs, prompt_logprobs, text_of
@@ -128,9 +130,12 @@ class Api:
         encoder = self._encoder
         if body.messages is not None:
             messages = [message.message() for message in body.messages]
-            tokens = await asyncio.to_thread(encoder.encode_chat, messages)
+            tokens = (await asyncio.to_thread(self._encoded, messages, body)).tokens
         else:
-            tokens = await asyncio.to_thread(encoder.encode_text, body.prompt or "")
+            has_special = body.add_special_tokens is not False
+            tokens = await asyncio.to_thread(
+                encoder.encode_text, body.prompt or "", has_special=has_special
+            )
         length = {"count": len(tokens), "max_model_len": self._engine.context}
         return json_response({**length, "tokens": list(tokens)})
 
@@ -138,13 +143,13 @@ class Api:
         body = parse(ChatBody, await read_json(request))
         release = self._release(body.model)
         messages = [message.message() for message in body.messages]
-        tokens = await asyncio.to_thread(self._encoder.encode_chat, messages)
+        chat = await asyncio.to_thread(self._encoded, messages, body)
         encoder = self._encoder
 
         def logprobs(delta: Delta) -> Json | None:
             return chat_logprobs(encoder, delta.scores) if body.logprobs else None
 
-        ask = self._request(request, body, tokens, release)
+        ask = self._request(request, body, chat.tokens, release, num_begun=chat.num_begun)
         answer = Answer("chat", release or self._model, ask.id)
         if body.stream:
             return await self._stream(request, body, ask, answer, logprobs)
@@ -152,9 +157,15 @@ class Api:
         whole = answer.whole(text, last, logprobs(last))
         if body.prompt_logprobs is not None:
             whole["prompt_logprobs"] = prompt_logprobs(
-                encoder, tokens, last.prompt_scores, body.prompt_logprobs
+                encoder, chat.tokens, last.prompt_scores, body.prompt_logprobs
             )
         return json_response(whole)
+
+    def _encoded(self, messages: Sequence[Message], ending: Ending) -> BegunChat:
+        """A chat as its body says that it ends. Takes long: for a thread."""
+        if ending.is_continued:
+            return self._encoder.encode_begun(messages)
+        return BegunChat(self._encoder.encode_chat(messages), 0)
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = parse(CompletionBody, await read_json(request))
@@ -195,7 +206,13 @@ class Api:
         return self._engine.adapters.find(name).name
 
     def _request(
-        self, request: web.Request, body: GenerationBody, tokens: tuple[int, ...], release: str
+        self,
+        request: web.Request,
+        body: GenerationBody,
+        tokens: tuple[int, ...],
+        release: str,
+        *,
+        num_begun: int = 0,
     ) -> Request:
         return Request(
             uuid.uuid4().hex,
@@ -205,6 +222,7 @@ class Api:
             person=body.person,
             cache_salt=body.cache_salt or "",
             deadline=deadline_of(request),
+            num_begun=num_begun,
         )
 
     async def _stream(

@@ -7,30 +7,26 @@ a field nobody here knows is ignored, as other compatible servers do.
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from bot.engine.encoder import Message
+from bot.engine.checked import Body, BodyError
+from bot.engine.messages import Ending, Messages
 from bot.engine.request import MAX_LOGPROBS, MAX_SALT_CHARS, MAX_SEED, MAX_STOPS, Sampling
 from bot.engine.weights import Defaults
 
 _T = TypeVar("_T")
-_B = TypeVar("_B", bound=BaseModel)
-
-MAX_MESSAGES = 4096
 
 TopCount = Annotated[int, Field(ge=0, le=MAX_LOGPROBS, strict=True)]
 """How many of the most probable tokens are told."""
 
 _NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
-    "add_generation_prompt": (True,),
     "allowed_token_ids": (),
     "audio": (),
     "bad_words": ([],),
     "best_of": (1,),
     "chat_template": (),
-    "continue_final_message": (False,),
     "function_call": ("none",),
     "functions": ([],),
     "guided_choice": (),
@@ -52,44 +48,13 @@ _NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
 """Fields that are not supported, with the values that ask for nothing (null always does)."""
 
 
-class BodyError(ValueError):
-    """The body is wrong: a line for the caller, and the field it is about."""
-
-    def __init__(self, message: str, param: str | None) -> None:
-        super().__init__(message)
-        self.param = param
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TextPart(_Body):
-    """Part of a message's content; only text is understood."""
-
-    type: Literal["text"]
-    text: str
-
-
-class ChatMessage(_Body):
-    """One message; `developer` is OpenAI's newer word for `system`."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
-
-    def message(self) -> Message:
-        content = self.content
-        text = content if isinstance(content, str) else "\n".join(part.text for part in content)
-        return Message("system" if self.role == "developer" else self.role, text)
-
-
-class StreamOptions(_Body):
+class StreamOptions(Body):
     """What else a stream tells."""
 
     include_usage: bool = False
 
 
-class GenerationBody(_Body):
+class GenerationBody(Body):
     """What chat and plain completions have in common."""
 
     model: str | None = None
@@ -176,16 +141,17 @@ class GenerationBody(_Body):
             raise BodyError(str(error), str(error).split()[0]) from error
 
 
-class ChatBody(GenerationBody):
+class ChatBody(GenerationBody, Ending):
     """`POST /v1/chat/completions`."""
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Messages
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: TopCount | None = None
 
     @model_validator(mode="after")
-    def _check_top(self) -> Self:
+    def _check_chat(self) -> Self:
+        self.check_ending(self.messages)
         if self.top_logprobs and not self.logprobs:
             raise BodyError("top_logprobs needs logprobs to be true", "top_logprobs")
         return self
@@ -229,28 +195,27 @@ class CompletionBody(GenerationBody):
         return texts[0] if texts else tuple(part for part in prompt if isinstance(part, int))
 
 
-class TokenizeBody(_Body):
+class TokenizeBody(Ending):
     """`POST /tokenize`, as vLLM's: a chat or a plain prompt."""
 
     model: str | None = None
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)] | None = (
-        None
-    )
+    messages: Messages | None = None
     prompt: str | None = None
+    add_special_tokens: Annotated[bool, Field(strict=True)] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _check(cls, body: Any) -> Any:
-        if isinstance(body, dict):
-            if (body.get("messages") is None) == (body.get("prompt") is None):
-                raise BodyError("give either messages or prompt", "messages")
-            for name, only in (("add_generation_prompt", True), ("continue_final_message", False)):
-                if body.get(name, only) is not only:
-                    raise BodyError(f"{name} is not supported by this server", name)
-        return body
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.messages is None) == (self.prompt is None):
+            raise BodyError("give either messages or prompt", "messages")
+        if self.messages is not None:
+            self.check_ending(self.messages)
+            if self.add_special_tokens:
+                # A chat has those of its template.
+                raise BodyError("add_special_tokens needs a prompt", "add_special_tokens")
+        return self
 
 
-class LoadAdapterBody(_Body):
+class LoadAdapterBody(Body):
     """`POST /v1/load_lora_adapter`, as vLLM's, with a hash of what must be found there."""
 
     lora_name: str
@@ -266,25 +231,10 @@ class LoadAdapterBody(_Body):
         return body
 
 
-class UnloadAdapterBody(_Body):
+class UnloadAdapterBody(Body):
     """`POST /v1/unload_lora_adapter`, as vLLM's."""
 
     lora_name: str
-
-
-def parse(kind: type[_B], raw: bytes) -> _B:
-    """A checked body. Raises BodyError for the first thing that is wrong with it."""
-    try:
-        return kind.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, BodyError):
-            raise cause from None
-        path = [str(part) for part in first["loc"]]
-        where = ".".join(path)
-        message = f"{where}: {first['msg']}" if where else first["msg"]
-        raise BodyError(message, path[0] if path else None) from None
 
 
 def _unsupported(body: dict[str, Any]) -> Iterator[str]:

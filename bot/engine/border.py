@@ -14,7 +14,7 @@ from aiohttp import web
 from bot.engine.adapter_file import AdapterError
 from bot.engine.adapters import UnknownRelease
 from bot.engine.answer import ApiError, Json
-from bot.engine.body import BodyError
+from bot.engine.checked import BodyError
 from bot.engine.encoder import PromptError
 from bot.engine.stream import IS_STREAMING
 

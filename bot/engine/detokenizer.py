@@ -14,32 +14,41 @@ _MAX_WINDOW = 32
 _KEPT = 8
 """Tokens kept then; a code point ends within four bytes."""
 
+_MAX_UNKNOWN = 3
+"""Signs at the end of a full window that may still become a code point."""
+
 
 class Detokenizer:
     """The text of one answer, piece by piece. `decode` gives the text of some ids.
 
     Decoding ids one at a time is wrong for two reasons: a code point may lie in several tokens,
     and some tokenizers drop a space at the start of a text. So the last tokens are decoded again
-    with each new one, and what they add is given out; an incomplete code point shows as one
-    trailing U+FFFD, and waits.
+    with each new one, and what they add is given out. U+FFFD at the end waits: it stands for an
+    incomplete code point, or, where bytes are tokens of their own, for each byte of the code points
+    around one. `begun` are the tokens of a text that goes on, whose last ones are decoded with the
+    first new one, lest its leading space be dropped; none of it is given out.
     """
 
-    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+    def __init__(self, decode: Callable[[Sequence[int]], str], begun: Sequence[int] = ()) -> None:
         self._decode = decode
-        self._window: list[int] = []
-        self._num_clean = 0
-        self._num_sent = 0
+        self._window = list(begun[-_KEPT:])
+        self._num_clean = len(self._window)
+        self._num_sent = len(decode(self._window)) if begun else 0
 
     def push(self, token: int) -> str:
         """The text that is certain now and was not before."""
         self._window.append(token)
         text = self._decode(self._window)
-        certain = text.removesuffix(_UNKNOWN)
-        delta = certain[self._num_sent :]
-        self._num_sent = max(self._num_sent, len(certain))
-        if delta and len(certain) == len(text):
+        num_certain = len(text.rstrip(_UNKNOWN))
+        is_clean = num_certain == len(text)
+        is_full = len(self._window) > _MAX_WINDOW
+        if is_full:
+            num_certain = max(num_certain, len(text) - _MAX_UNKNOWN)
+        delta = text[self._num_sent : num_certain]
+        self._num_sent = max(self._num_sent, num_certain)
+        if delta and is_clean:
             self._slide(self._num_clean)
-        elif len(self._window) > _MAX_WINDOW:
+        elif is_full:
             self._slide(len(self._window) - _KEPT)
         return delta
 
@@ -54,7 +63,8 @@ class Detokenizer:
         """Drop tokens from the left of the window; the last clean piece stays as context."""
         del self._window[:num_dropped]
         self._num_clean = len(self._window)
-        self._num_sent = len(self._decode(self._window).removesuffix(_UNKNOWN))
+        text = self._decode(self._window)
+        self._num_sent = max(len(text.rstrip(_UNKNOWN)), len(text) - _MAX_UNKNOWN)
 
 
 class StopMatcher:

@@ -204,13 +204,18 @@ class Loop:
             self._scheduler.start(row)
             cache.allocate(row)
             request = row.request
-            self._sampler.begin(row.slot, request.sampling, request.tokens, row.output)
+            self._begin(row)
             self._is_queue_changed = True
             if is_new:
                 text = Text(row, decode=self._decode, eos_ids=self._eos_ids)
                 self._texts[request.id] = text
                 cached_tokens = self.stats.cached_tokens + row.num_computed
                 self.stats = replace(self.stats, cached_tokens=cached_tokens)
+
+    def _begin(self, row: Row) -> None:
+        """Let the sampler know what the row has drawn."""
+        sampling, prompt = row.request.sampling, row.request.tokens
+        self._sampler.begin(row.slot, sampling, prompt, row.output, begun=row.begun)
 
     def _preempt(self, row: Row) -> None:
         """Let a running row wait until there is room for it again; it goes on where it was."""
@@ -246,8 +251,7 @@ class Loop:
         elif victim is not None:
             self._preempt(victim)
         for row in self._scheduler.running():  # some may have drawn already
-            sampling = row.request.sampling
-            self._sampler.begin(row.slot, sampling, row.request.tokens, row.output)
+            self._begin(row)
         self._runner.relieve()
 
     def _advance(self, row: Row, draw: Draw | None) -> None:

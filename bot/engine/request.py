@@ -90,7 +90,8 @@ class Request:
     `release` names the adapter to answer with ("": the bare model). The engine puts the adapter
     itself beside it, and its content into the name, before its thread sees the request. `person`
     is who is served in turn with others, "" for nobody known; a prompt's beginning is shared only
-    with requests of the same `cache_salt`; `deadline` is a time of `time.monotonic()`.
+    with requests of the same `cache_salt`; `deadline` is a time of `time.monotonic()`. The last
+    `num_begun` tokens are the beginning of the answer itself, which goes on after them.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Request:
     person: str = ""
     cache_salt: str = ""
     deadline: float | None = None
+    num_begun: int = 0
     adapter: "Adapter | None" = field(default=None, compare=False, repr=False)
 
 
@@ -148,6 +150,12 @@ class Row:
     @property
     def num_prompt(self) -> int:
         return len(self.request.tokens)
+
+    @property
+    def begun(self) -> Sequence[int]:
+        """The tokens of the prompt that are the answer's beginning."""
+        prompt = self.request.tokens
+        return prompt[len(prompt) - self.request.num_begun :]
 
     @property
     def num_tokens(self) -> int:

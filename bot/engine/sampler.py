@@ -79,9 +79,18 @@ class Sampler:
         self._answers: dict[int, _Answer] = {}
 
     def begin(
-        self, slot: int, sampling: Sampling, prompt: Sequence[int], output: Sequence[int] = ()
+        self,
+        slot: int,
+        sampling: Sampling,
+        prompt: Sequence[int],
+        output: Sequence[int] = (),
+        *,
+        begun: Sequence[int] = (),
     ) -> None:
-        """Give `slot` to an answer: a new one, or one that goes on after `output`."""
+        """Give `slot` to an answer: a new one, or one that goes on after `output`.
+
+        `begun` are tokens of the prompt that the penalties count as the answer's.
+        """
         self._temperature[slot] = sampling.temperature
         self._top_p[slot] = sampling.top_p
         self._min_p[slot] = sampling.min_p
@@ -93,7 +102,7 @@ class Sampler:
             self._seen[slot] = False
             self._seen[slot].index_put_((self._tensor([*prompt, *output]),), self._true)
         if _counts(sampling):
-            drawn = self._tensor(output)
+            drawn = self._tensor([*begun, *output])
             ones = torch.ones_like(drawn, dtype=torch.int32)
             self._counts[slot] = 0
             self._counts[slot].index_add_(0, drawn, ones)

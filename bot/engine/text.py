@@ -24,7 +24,7 @@ class Text:
     ) -> None:
         self._row = row
         self._eos_ids = eos_ids
-        self._detokenizer = Detokenizer(decode)
+        self._detokenizer = Detokenizer(decode, row.begun)
         self._stops = StopMatcher(row.request.sampling.stop)
         self._is_stopped = False
         self._pending = ""

@@ -168,9 +168,12 @@ def _encoder(tokenizer: Any, random_size: int | None) -> Encoder:
     backend.no_truncation()
     backend.no_padding()
 
-    def render(messages: list[dict[str, str]]) -> str:
+    def render(messages: list[dict[str, str]], *, is_continued: bool) -> str:
         text: str = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
+            messages,
+            tokenize=False,
+            add_generation_prompt=not is_continued,
+            continue_final_message=is_continued,
         )
         return text
 

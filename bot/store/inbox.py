@@ -71,6 +71,8 @@ class Inbox:
                     keys.inbox(question.platform),
                     keys.open_turns(conversation.key),
                     keys.PARTS,
+                    keys.places(question.platform),
+                    keys.askers(question.platform),
                 ],
                 [
                     turn.id,
@@ -81,6 +83,9 @@ class Inbox:
                     notice,
                     keys.message(notice) if notice else "",
                     time.time(),
+                    conversation.key,
+                    keys.PLACES_KEPT,
+                    turn.asker.id,
                     *fields,
                 ],
             )

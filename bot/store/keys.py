@@ -6,6 +6,9 @@
 | gone:{message} | string | "1": the message was deleted before it could be accepted |
 | inbox:{platform} | stream | accepted turns that have not ended, one entry each |
 | open:{conversation} | list | its turns that have not ended, in the order of their answers |
+| places:{platform} | sorted set | its conversations, by the time of the last question |
+| askers:{platform} | sorted set | ids of people, by the time of their last question |
+| direct:{platform} | hash | person's id → channel of the direct messages with them |
 | awake:{platform} | string | the time until which its events were taken in |
 | turn:{turn} | hash | one turn, see `turns` |
 | parts | sorted set | messages of answers, by the time of their posting |
@@ -39,6 +42,9 @@ PARKED_S: Final = 900
 PARTS_KEPT: Final = 50_000
 """Parts whose reactions may be read back; older ones are trimmed."""
 
+PLACES_KEPT: Final = 10_000
+"""Conversations and askers of a platform that are known as such; older ones are trimmed."""
+
 CONVERSATION_TURNS: Final = 1000
 """Turn ids kept for one conversation."""
 
@@ -60,6 +66,18 @@ def inbox(platform: str) -> str:
 
 def open_turns(conversation_key: str) -> str:
     return f"{PREFIX}open:{conversation_key}"
+
+
+def places(platform: str) -> str:
+    return f"{PREFIX}places:{platform}"
+
+
+def askers(platform: str) -> str:
+    return f"{PREFIX}askers:{platform}"
+
+
+def direct(platform: str) -> str:
+    return f"{PREFIX}direct:{platform}"
 
 
 def awake(platform: str) -> str:

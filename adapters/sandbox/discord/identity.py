@@ -10,7 +10,6 @@ from adapters.sandbox.discord.ids import (
     PEOPLE_ROLE_ID,
 )
 from adapters.sandbox.discord.model import Json, User
-from adapters.sandbox.discord.state import ROLE_MEMBERS
 from adapters.sandbox.platform import BOT_HANDLE
 
 
@@ -41,7 +40,7 @@ def own_user(person: User) -> Json:
 def member(user_id: int) -> Json:
     """A member of the guild without the user: what stands beside an author."""
     return {
-        "roles": [str(role) for role, holders in ROLE_MEMBERS.items() if user_id in holders],
+        "roles": [str(BOT_ROLE_ID if user_id == BOT_USER_ID else PEOPLE_ROLE_ID)],
         "nick": None,
         "avatar": None,
         "joined_at": FOUNDED_ISO,

@@ -6,7 +6,8 @@ Ids made by one `Snowflakes` strictly grow, so that their order is the order of 
 from collections.abc import Callable
 from typing import Final
 
-from adapters.sandbox.platform import CHANNELS, PEOPLE
+from adapters.sandbox.people import MAX_PEOPLE, handles
+from adapters.sandbox.platform import CHANNELS
 
 EPOCH_MS: Final = 1_420_070_400_000
 """Discord's epoch, 2015-01-01, in milliseconds of Unix time."""
@@ -29,10 +30,12 @@ BOT_USER_ID: Final = _founding_id(3)
 BOT_ROLE_ID: Final = _founding_id(4)
 PEOPLE_ROLE_ID: Final = _founding_id(5)
 PEOPLE_IDS: Final[dict[str, int]] = {
-    handle: _founding_id(100 + number) for number, handle in enumerate(PEOPLE)
+    handle: _founding_id(100 + number) for number, handle in enumerate(handles(MAX_PEOPLE))
 }
+"""The id of everybody whom a world could have."""
+
 CHANNEL_IDS: Final[dict[str, int]] = {
-    name: _founding_id(200 + number) for number, name in enumerate(CHANNELS)
+    name: _founding_id(50 + number) for number, name in enumerate(CHANNELS)
 }
 
 

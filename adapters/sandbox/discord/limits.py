@@ -25,6 +25,9 @@ class Window:
     seconds: float
 
 
+SWEPT_BUCKETS: Final = 1000
+"""With so many buckets, those are forgotten whose window ended."""
+
 GENEROUS: Final = Window(1_000_000, 1.0)
 
 
@@ -61,7 +64,8 @@ class Buckets:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._used: dict[str, tuple[float, int]] = {}
+        self._used: dict[str, tuple[float, int, Window]] = {}
+        self._sweep_at = SWEPT_BUCKETS
 
     def take(self, key: str, window: Window) -> Standing:
         """Count one request in the bucket, unless it is full."""
@@ -69,7 +73,9 @@ class Buckets:
         allowed = used < window.limit
         if allowed:
             used += 1
-            self._used[key] = (begun, used)
+            if key not in self._used and len(self._used) >= self._sweep_at:
+                self._sweep()
+            self._used[key] = (begun, used, window)
         return self._standing(allowed, begun, used, window)
 
     def look(self, key: str, window: Window) -> Standing:
@@ -79,8 +85,18 @@ class Buckets:
 
     def _current(self, key: str, window: Window) -> tuple[float, int]:
         now = self._clock()
-        begun, used = self._used.get(key, (now, 0))
+        begun, used, _ = self._used.get(key, (now, 0, window))
         return (now, 0) if now >= begun + window.seconds else (begun, used)
+
+    def _sweep(self) -> None:
+        """Forget the windows that ended; each thread has buckets of its own."""
+        now = self._clock()
+        self._used = {
+            key: (begun, used, window)
+            for key, (begun, used, window) in self._used.items()
+            if now < begun + window.seconds
+        }
+        self._sweep_at = max(SWEPT_BUCKETS, 2 * len(self._used))
 
     def _standing(self, allowed: bool, begun: float, used: int, window: Window) -> Standing:
         reset_at = begun + window.seconds

@@ -29,7 +29,7 @@ from adapters.sandbox.discord.model import (
     Reference,
     Thread,
 )
-from adapters.sandbox.discord.state import ROLE_MEMBERS, State
+from adapters.sandbox.discord.state import State
 
 MAX_CONTENT: Final = 2000
 
@@ -265,7 +265,7 @@ def _mentions(
         message.content,
         allowed=allowed,
         users=state.users,
-        roles=() if direct else ROLE_MEMBERS,
+        roles=() if direct else state.role_members,
         everyone=not direct
         and state.allows(message.author_id, channel, Permission.MENTION_EVERYONE),
         replied=replied,
@@ -284,7 +284,7 @@ def _with_mentions(message: Message, mentions: Mentions) -> Message:
 def _pinged(state: State, author_id: int, mentions: Mentions) -> frozenset[int]:
     pinged = set(mentions.users)
     for role in mentions.roles:
-        pinged |= ROLE_MEMBERS[role]
+        pinged |= state.role_members[role]
     if mentions.everyone:
         pinged |= state.users.keys()
     return frozenset(pinged - {author_id})

@@ -61,10 +61,10 @@ class Payloads:
 
     def channel(self, channel: Channel) -> Json:
         """A channel, direct channel or thread."""
-        history = self._state.history(channel.id)
+        last = self._state.last_message_id(channel.id)
         body: Json = {
             "id": str(channel.id),
-            "last_message_id": str(history[-1].id) if history else None,
+            "last_message_id": None if last is None else str(last),
             "flags": 0,
         }
         match channel:

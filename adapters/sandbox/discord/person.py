@@ -13,7 +13,6 @@ from adapters.sandbox.discord.errors import ApiError
 from adapters.sandbox.discord.ids import (
     BOT_ROLE_ID,
     BOT_USER_ID,
-    CHANNEL_IDS,
     PEOPLE_IDS,
     PEOPLE_ROLE_ID,
 )
@@ -40,14 +39,19 @@ _NAMES: Final[dict[int, str]] = {
     BOT_ROLE_ID: BOT_HANDLE,
     PEOPLE_ROLE_ID: "people",
 }
-_TYPED: Final = re.compile(r"(?<![\w@])@(" + "|".join(HANDLES) + r")(?!\w)")
+_TYPED: Final = re.compile(r"(?<![\w@])@(\w+)")
 _STORED: Final = re.compile(r"<@[!&]?(\d{1,20})>")
 THREAD_NAME_LENGTH: Final = 40
 
 
-def to_wire(text: str) -> str:
-    """What a person typed, with mentions in the platform's form."""
-    return _TYPED.sub(lambda match: f"<@{HANDLES[match[1]]}>", text)
+def to_wire(state: State, text: str) -> str:
+    """What a person typed, with mentions of who is there in the platform's form."""
+
+    def mention(match: re.Match[str]) -> str:
+        number = HANDLES.get(match[1])
+        return f"<@{number}>" if number in state.users else match[0]
+
+    return _TYPED.sub(mention, text)
 
 
 def to_people(content: str) -> str:
@@ -57,20 +61,12 @@ def to_people(content: str) -> str:
     )
 
 
-def person_id(handle: str) -> int:
+def person_id(state: State, handle: str) -> int:
     """A person's user id; raises ControlError for anybody else, the bot included."""
-    try:
-        return PEOPLE_IDS[handle]
-    except KeyError:
-        raise ControlError(f"no such person: {handle!r}") from None
-
-
-def guild_channel_id(name: str) -> int:
-    """A guild channel's id; raises ControlError."""
-    try:
-        return CHANNEL_IDS[name]
-    except KeyError:
-        raise ControlError(f"no such channel: {name!r}") from None
+    number = PEOPLE_IDS.get(handle)
+    if number not in state.users:
+        raise ControlError(f"no such person: {handle!r}")
+    return number
 
 
 def channel_name(state: State, channel_id: int | None) -> str | None:
@@ -125,11 +121,16 @@ def audited(state: State, message: Message) -> AuditView:
     """The message as an auditor sees it."""
     place = state.channels[message.channel_id]
     person = _NAMES[place.recipient_id] if isinstance(place, DirectChannel) else None
+    bursts: dict[str, list[str]] = {}
+    for reaction in message.reactions:
+        if reaction.burst:
+            bursts.setdefault(_NAMES[reaction.user_id], []).append(reaction.emoji)
     return AuditView(
         view=view(state, message),
         channel=channel_name(state, place.id) or str(place.id),
         person=person,
         nonce=None if message.nonce is None else str(message.nonce),
+        bursts=bursts,
     )
 
 

@@ -1,4 +1,4 @@
-"""Routes of threads: start one, change it, join it."""
+"""Routes of threads: start one, change it, join it, list the active ones."""
 
 from typing import Final
 
@@ -8,8 +8,8 @@ from adapters.sandbox.discord import threads
 from adapters.sandbox.discord.bodies import ThreadForm, ThreadUpdateForm
 from adapters.sandbox.discord.errors import ApiError, Refusal, not_modelled
 from adapters.sandbox.discord.flags import Permission
-from adapters.sandbox.discord.forms import checked, read_body
-from adapters.sandbox.discord.ids import BOT_USER_ID
+from adapters.sandbox.discord.forms import checked, path_id, read_body
+from adapters.sandbox.discord.ids import BOT_USER_ID, GUILD_ID
 from adapters.sandbox.discord.model import Message, Thread
 from adapters.sandbox.discord.payload import Payloads
 from adapters.sandbox.discord.rest import nothing, reply
@@ -36,6 +36,7 @@ class ThreadRoutes:
             web.post(_CHANNEL + "/threads", self._start),
             web.patch(_CHANNEL, self._update),
             web.put(_CHANNEL + "/thread-members/@me", self._join),
+            web.get("/guilds/{guild_id}/threads/active", self._active, allow_head=False),
         ]
 
     async def _start_from_message(self, request: web.Request) -> web.Response:
@@ -88,6 +89,22 @@ class ThreadRoutes:
         owned = thread.owner_id == BOT_USER_ID and not asked & {"locked", "rate_limit_per_user"}
         if not unarchives and not owned:
             raise ApiError(Refusal.MISSING_PERMISSIONS)
+
+    async def _active(self, request: web.Request) -> web.Response:
+        """All active threads, the newest first, and the bot's memberships of them."""
+        if path_id(request, "guild_id") != GUILD_ID:
+            raise ApiError(Refusal.MISSING_ACCESS)
+        active = [
+            one
+            for one in self._state.channels.values()
+            if isinstance(one, Thread)
+            and not one.archived
+            and self._state.allows(BOT_USER_ID, one, Permission.VIEW_CHANNEL)
+        ]
+        active.sort(key=lambda one: one.id, reverse=True)
+        bodies = [self._payloads.channel(one) for one in active]
+        joined = [body["member"] for body in bodies if "member" in body]
+        return reply({"threads": bodies, "members": joined})
 
     async def _join(self, request: web.Request) -> web.Response:
         threads.join(self._state, self._messages.channel(request).id, BOT_USER_ID)

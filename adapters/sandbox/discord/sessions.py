@@ -1,7 +1,8 @@
 """Gateway sessions: what was dispatched to each, so that RESUME can replay it in order.
 
 A session outlives its connection for a while; its sequence only grows. The newest events are
-kept; a client that missed more than that cannot resume.
+kept; a client that missed more than that cannot resume. Of the sessions whose client is away a few
+are kept, since one that was killed leaves its own behind each time.
 """
 
 import secrets
@@ -17,6 +18,7 @@ from adapters.sandbox.discord.ids import GUILD_ID
 from adapters.sandbox.discord.model import Json
 
 KEPT_EVENTS: Final = 2000
+KEPT_AWAY: Final = 8
 
 
 class Link(Protocol):
@@ -97,6 +99,11 @@ class Sessions:
         if session.link is link:
             session.link = None
             session.away_since = self._clock()
+            # Left again it is the newest of those away.
+            self._by_id[session.id] = self._by_id.pop(session.id)
+            away = [one for one in self._by_id.values() if one.link is None]
+            for lost in away[:-KEPT_AWAY]:
+                self.drop(lost)
 
     def __iter__(self) -> Iterator[Session]:
         """The sessions that live or may be resumed."""

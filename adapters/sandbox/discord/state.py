@@ -4,7 +4,7 @@ The tables are changed here and by the transitions in `messages`, `reactions` an
 each change is told to `emit` in the order of happening. Nothing here knows of HTTP.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from adapters.sandbox.discord.changes import Change, TypingStarted
@@ -31,12 +31,6 @@ from adapters.sandbox.platform import BOT_HANDLE
 TYPING_S: Final = 10.0
 """How long a typing notice lives (Discord: Trigger Typing Indicator)."""
 
-ROLE_MEMBERS: Final[dict[int, frozenset[int]]] = {
-    BOT_ROLE_ID: frozenset({BOT_USER_ID}),
-    PEOPLE_ROLE_ID: frozenset(PEOPLE_IDS.values()),
-}
-"""Who holds which role. The bot's own is the one that its installation made."""
-
 
 class State:
     """All that exists, and its look-ups; those that raise, raise ApiError."""
@@ -48,6 +42,7 @@ class State:
         clock: Callable[[], float],
         permissions: Permission,
         nonce_window_s: float,
+        people: Sequence[str],
     ) -> None:
         self.emit = emit
         self.clock = clock
@@ -55,13 +50,22 @@ class State:
         self.snowflakes = Snowflakes(clock)
         self.users: dict[int, User] = {
             BOT_USER_ID: User(BOT_USER_ID, BOT_HANDLE, bot=True),
-            **{number: User(number, handle) for handle, number in PEOPLE_IDS.items()},
+            **{PEOPLE_IDS[handle]: User(PEOPLE_IDS[handle], handle) for handle in people},
+        }
+        # The bot's own role is the one that its installation made.
+        self.role_members: dict[int, frozenset[int]] = {
+            BOT_ROLE_ID: frozenset({BOT_USER_ID}),
+            PEOPLE_ROLE_ID: frozenset(self.users) - {BOT_USER_ID},
         }
         self.channels: dict[int, Channel] = {
             number: TextChannel(number, name, position)
             for position, (name, number) in enumerate(CHANNEL_IDS.items())
         }
+        self._threads: dict[int, list[int]] = {}
+        self._direct: dict[int, int] = {}
         self._messages: dict[int, dict[int, Message]] = {}
+        self._channel_of: dict[int, int] = {}
+        self._last_ids: dict[int, int] = {}
         self._typing: dict[tuple[int, int], float] = {}
         self._nonces: dict[tuple[int, str], tuple[float, int, int]] = {}
         self._nonce_window_s = nonce_window_s
@@ -80,9 +84,16 @@ class State:
 
     def threads_of(self, channel_id: int) -> Iterator[Thread]:
         """The threads under a text channel, oldest first."""
-        for channel in list(self.channels.values()):
-            if isinstance(channel, Thread) and channel.parent_id == channel_id:
-                yield channel
+        for thread_id in tuple(self._threads.get(channel_id, ())):
+            thread = self.thread(thread_id)
+            if thread is not None:
+                yield thread
+
+    def put_thread(self, thread: Thread) -> None:
+        """Store a thread, new or changed."""
+        if thread.id not in self.channels:
+            self._threads.setdefault(thread.parent_id, []).append(thread.id)
+        self.channels[thread.id] = thread
 
     def message(self, channel_id: int, message_id: int) -> Message:
         """A message of this very channel; raises 10008."""
@@ -95,6 +106,14 @@ class State:
         """A message of this very channel, if it exists (still)."""
         return self._messages.get(channel_id, {}).get(message_id)
 
+    def channel_of(self, message_id: int) -> Channel | None:
+        """Where the message of that id stands, if it exists (still)."""
+        return self.channels.get(self._channel_of.get(message_id, 0))
+
+    def last_message_id(self, channel_id: int) -> int | None:
+        """The id of the last message sent there, which need not exist any more (as on Discord)."""
+        return self._last_ids.get(channel_id)
+
     def history(self, channel_id: int) -> list[Message]:
         """All messages of the channel itself, oldest first."""
         return list(self._messages.get(channel_id, {}).values())
@@ -102,17 +121,19 @@ class State:
     def put_message(self, message: Message) -> None:
         """Store a message, new or changed. Ids grow, so the table stays in order."""
         self._messages.setdefault(message.channel_id, {})[message.id] = message
+        if message.id not in self._channel_of:
+            self._channel_of[message.id] = message.channel_id
+            self._last_ids[message.channel_id] = message.id
 
     def drop_message(self, message: Message) -> None:
         """Forget a message."""
         self._messages[message.channel_id].pop(message.id)
+        del self._channel_of[message.id]
 
     def direct_channel(self, user_id: int) -> DirectChannel | None:
         """The person's direct channel with the bot, if it was ever opened."""
-        for channel in self.channels.values():
-            if isinstance(channel, DirectChannel) and channel.recipient_id == user_id:
-                return channel
-        return None
+        channel = self.channels.get(self._direct.get(user_id, 0))
+        return channel if isinstance(channel, DirectChannel) else None
 
     def open_direct_channel(self, user_id: int) -> DirectChannel:
         """The person's direct channel with the bot, made when it does not exist yet.
@@ -129,6 +150,7 @@ class State:
         if channel is None:
             channel = DirectChannel(self.snowflakes.mint(), user_id)
             self.channels[channel.id] = channel
+            self._direct[user_id] = channel.id
         return channel
 
     def allows(self, user_id: int, channel: Channel, permission: Permission) -> bool:
@@ -143,6 +165,7 @@ class State:
     def start_typing(self, channel: Channel, user_id: int) -> None:
         """Show the user as typing for ten seconds or until they post."""
         now = self.clock()
+        self._typing = {who: ends for who, ends in self._typing.items() if ends > now}
         self._typing[channel.id, user_id] = now + TYPING_S
         self.emit(TypingStarted(channel, user_id, now))
 
@@ -154,19 +177,29 @@ class State:
         """Whether the user is shown as typing in that channel now."""
         return self._typing.get((channel_id, user_id), 0.0) > self.clock()
 
+    def typing_in(self, user_id: int) -> list[Channel]:
+        """Where the user is shown as typing now."""
+        places = [place for place, who in self._typing if who == user_id]
+        return [self.channels[place] for place in places if self.is_typing(place, user_id)]
+
     def message_of_nonce(self, author_id: int, nonce: str | int) -> Message | None:
         """The message that the author sent with this nonce within the window, if it exists."""
-        oldest = self.clock() - self._nonce_window_s
-        for key, (at, _, _) in list(self._nonces.items()):
-            if at >= oldest:
-                break  # in order of time, so all that follow are younger
-            del self._nonces[key]
+        self._forget_nonces()
         known = self._nonces.get((author_id, str(nonce)))
         return None if known is None else self.find_message(known[1], known[2])
 
     def remember_nonce(self, message: Message) -> None:
         """Let a later message with the same nonce be recognised."""
         if message.nonce is not None:
+            self._forget_nonces()
             key = (message.author_id, str(message.nonce))
             self._nonces.pop(key, None)
             self._nonces[key] = (self.clock(), message.channel_id, message.id)
+
+    def _forget_nonces(self) -> None:
+        oldest = self.clock() - self._nonce_window_s
+        while self._nonces:
+            key, (at, _, _) = next(iter(self._nonces.items()))
+            if at >= oldest:
+                return  # in order of time, so all that follow are younger
+            del self._nonces[key]

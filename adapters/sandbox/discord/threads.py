@@ -52,7 +52,7 @@ def open_thread(
         sent=0,
         members=((owner_id, now),),
     )
-    state.channels[thread.id] = thread
+    state.put_thread(thread)
     state.emit(ThreadCreated(thread))
     return thread
 
@@ -80,7 +80,7 @@ def update(
         return thread
     if changed.archived != thread.archived:
         changed = replace(changed, archived_changed_at=state.clock())
-    state.channels[thread.id] = changed
+    state.put_thread(changed)
     state.emit(ThreadChanged(changed))
     return changed
 
@@ -100,7 +100,7 @@ def join(state: "State", thread_id: int, user_id: int) -> None:
     if any(member == user_id for member, _ in thread.members):
         return
     joined = replace(thread, members=(*thread.members, (user_id, state.clock())))
-    state.channels[thread.id] = joined
+    state.put_thread(joined)
     state.emit(ThreadJoined(joined, user_id))
 
 
@@ -108,7 +108,7 @@ def count(state: "State", channel_id: int) -> None:
     """Count one more message sent, if the channel is a thread."""
     thread = state.thread(channel_id)
     if thread is not None:
-        state.channels[channel_id] = replace(thread, sent=thread.sent + 1)
+        state.put_thread(replace(thread, sent=thread.sent + 1))
 
 
 def require_not_archived(channel: Channel) -> None:

@@ -1,4 +1,4 @@
-"""A loopback Discord: one guild, four people, one bot that connects with discord.py unchanged.
+"""A loopback Discord: one guild, its people, one bot that connects with discord.py unchanged.
 
 Owns the state, mounts REST, gateway and files under `/discord/`, and does for people what their
 client would do. Everything happens in one event loop; each change is dispatched to the bot's
@@ -24,32 +24,31 @@ from adapters.sandbox.discord.gateway import Gateway, GatewaySettings
 from adapters.sandbox.discord.ids import BOT_USER_ID
 from adapters.sandbox.discord.limits import Buckets, Limits
 from adapters.sandbox.discord.messages import Draft, Edit
-from adapters.sandbox.discord.model import SPOKEN, Channel, Message, Reaction, TextChannel
+from adapters.sandbox.discord.model import Reaction
 from adapters.sandbox.discord.outbox import Outbox
 from adapters.sandbox.discord.payload import Payloads
 from adapters.sandbox.discord.person import (
     audited,
     channel_name,
-    guild_channel_id,
     message_id,
     person_id,
     storable,
     telling,
-    thread_name,
     to_wire,
     view,
 )
+from adapters.sandbox.discord.places import Places
 from adapters.sandbox.discord.rest import PREFIX, unknown_route
 from adapters.sandbox.discord.rest_routes import rest_application
 from adapters.sandbox.discord.sessions import Sessions
 from adapters.sandbox.discord.state import TYPING_S, State
-from adapters.sandbox.discord.thread_start import start_thread
 from adapters.sandbox.faults import Faults
-from adapters.sandbox.platform import AuditView, ControlError, MessageView
+from adapters.sandbox.listeners import Listeners
+from adapters.sandbox.people import handles
+from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_GATEWAY: Final = GatewaySettings()
-DIRECT: Final = "dm"
 
 
 class DiscordWorld:
@@ -58,7 +57,8 @@ class DiscordWorld:
     `privileged_intents` are those switched on for the application; `permissions` what the bot's
     role may do. `limits` are the rate limits in force, by default none that bind. `clock` gives
     seconds of Unix time; `resume_s`, `nonce_window_s` and `file_life_s` are how long a session may
-    be away, a nonce is remembered, and the address of a file lives, in seconds.
+    be away, a nonce is remembered, and the address of a file lives, in seconds. `people` are some
+    of `handles`.
     """
 
     name: Literal["discord", "slack"] = "discord"
@@ -67,6 +67,7 @@ class DiscordWorld:
         self,
         *,
         token: str,
+        people: tuple[str, ...] = handles(),
         privileged_intents: Intents = Intents.MESSAGE_CONTENT,
         permissions: Permission = ALL_PERMISSIONS,
         limits: Limits = DEFAULT_LIMITS,
@@ -76,8 +77,9 @@ class DiscordWorld:
         nonce_window_s: float = 300.0,
         file_life_s: float = DEFAULT_LIFE_S,
     ) -> None:
+        self.people = people
         self._base_url: Callable[[], str] | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners()
         self._timers: set[asyncio.TimerHandle] = set()
         self._limits = limits
         self._buckets = Buckets(clock)
@@ -86,7 +88,9 @@ class DiscordWorld:
             clock=clock,
             permissions=permissions,
             nonce_window_s=nonce_window_s,
+            people=people,
         )
+        self._places = Places(self._state)
         self._cdn = Cdn(state=self._state, clock=clock, life_s=file_life_s, base_url=self._url)
         self._payloads = Payloads(self._state, self._cdn.url_of)
         self._account = Account(token=token, privileged=privileged_intents, state=self._state)
@@ -137,15 +141,7 @@ class DiscordWorld:
 
     def subscribe(self, on_change: Callable[[], None]) -> Callable[[], None]:
         """Call `on_change` after each visible change; returns what ends the subscription."""
-        # Wrapped, so that subscribing one function twice gives two subscriptions.
-        listener = lambda: on_change()  # noqa: E731
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return unsubscribe
+        return self._listeners.subscribe(on_change)
 
     async def post(
         self,
@@ -160,28 +156,29 @@ class DiscordWorld:
 
         Raises ControlError for what does not exist and for what Discord would refuse.
         """
-        author = person_id(user)
-        place: Channel = self._place(channel, author)
+        author = person_id(self._state, user)
         answered = None if reply_to is None else message_id(reply_to)
-        draft = Draft(content=storable(to_wire(text)), reply_to=answered)
+        draft = Draft(content=storable(to_wire(self._state, text)), reply_to=answered)
         with telling():
-            if thread is not None:
-                place = self._thread_under(place, message_id(thread), author)
+            place = self._places.to_speak(channel, author, thread=thread)
             return str(messages.create(self._state, place, author, draft).id)
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
         """Edit a person's own message."""
-        author = person_id(user)
-        found = self._find(channel, message, author)
+        author = person_id(self._state, user)
+        found = self._places.find(channel, message, author)
         with telling():
-            messages.edit(self._state, found, author, Edit(content=storable(to_wire(text))))
+            messages.edit(
+                self._state, found, author, Edit(content=storable(to_wire(self._state, text)))
+            )
 
     async def delete(self, *, channel: str, message: str, user: str) -> None:
-        """Delete a person's own message."""
-        author = person_id(user)
-        found = self._find(channel, message, author)
+        """Delete a person's own message, or as a moderator the bot's, of which a DM has none."""
+        author = person_id(self._state, user)
+        found = self._places.find(channel, message, author)
+        moderated = found.author_id == BOT_USER_ID and self._payloads.in_guild(found.channel_id)
         with telling():
-            messages.delete(self._state, found, author)
+            messages.delete(self._state, found, BOT_USER_ID if moderated else author)
 
     async def react(
         self,
@@ -194,35 +191,41 @@ class DiscordWorld:
         burst: bool = False,
     ) -> None:
         """Add or remove a person's reaction; `burst` makes it a super reaction."""
-        giver = person_id(user)
-        found = self._find(channel, message, giver)
+        giver = person_id(self._state, user)
+        found = self._places.find(channel, message, giver)
         with telling():
             reaction = Reaction(reactions.emoji_of(emoji), giver, burst)
             act = reactions.add if present else reactions.remove
             act(self._state, found, reaction)
 
-    def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
+    async def clear_reactions(self, *, channel: str, message: str, emoji: str | None) -> None:
+        """Take all reactions away, or all of one emoji; in a direct message nobody may."""
+        if channel == DM:
+            raise ControlError("a direct message has no moderator")
+        found = self._places.find(channel, message, BOT_USER_ID)
+        with telling():
+            wanted = None if emoji is None else reactions.emoji_of(emoji)
+            reactions.clear(self._state, found, wanted)
+
+    def messages(
+        self, *, channel: str, user: str, newest: int | None = None
+    ) -> Sequence[MessageView]:
         """All messages of a channel and its threads, oldest first, without the platform's notes."""
-        places = self._places(channel, person_id(user))
-        found = [one for place in places for one in self._state.history(place.id)]
-        found.sort(key=lambda one: one.id)
-        return [view(self._state, one) for one in found if one.type in SPOKEN]
+        found = self._places.messages(channel, person_id(self._state, user))
+        return [view(self._state, one) for one in found[-(newest or 0) :]]
 
     def audit(self) -> Sequence[AuditView]:
         """Every message that exists, oldest first in each channel and thread."""
-        places = self._state.channels.values()
-        found = [one for place in places for one in self._state.history(place.id)]
-        return [audited(self._state, one) for one in found if one.type in SPOKEN]
+        return [audited(self._state, one) for one in self._places.everywhere()]
 
     def pinged(self, *, channel: str, message: str, user: str) -> frozenset[int]:
         """The ids of those whom the message notified when it was sent."""
-        return self._find(channel, message, person_id(user)).pinged
+        return self._places.find(channel, message, person_id(self._state, user)).pinged
 
     def activity(self, *, channel: str, user: str) -> str | None:
         """`typing` while the bot is shown as typing in the channel or one of its threads."""
-        places = self._places(channel, person_id(user))
-        typing = any(self._state.is_typing(place.id, BOT_USER_ID) for place in places)
-        return "typing" if typing else None
+        person = person_id(self._state, user)
+        return "typing" if self._places.is_typing(BOT_USER_ID, channel, person) else None
 
     def connected(self) -> bool:
         """Whether a bot is connected and would receive a message posted now."""
@@ -251,8 +254,7 @@ class DiscordWorld:
         self._tell()
 
     def _tell(self) -> None:
-        for listener in tuple(self._listeners):
-            listener()
+        self._listeners.tell()
 
     def _tell_after(self, seconds: float) -> None:
         """A typing notice that runs out is a change that nobody causes."""
@@ -264,34 +266,3 @@ class DiscordWorld:
 
         timer = loop.call_later(seconds, tell)
         self._timers.add(timer)
-
-    def _place(self, channel: str, person: int) -> Channel:
-        """The channel where a person is about to speak; a direct one is opened."""
-        if channel == DIRECT:
-            return self._state.open_direct_channel(person)
-        return self._state.channel(guild_channel_id(channel))
-
-    def _places(self, channel: str, person: int) -> list[Channel]:
-        """The channel and its threads; nothing for a direct channel that was never opened."""
-        if channel == DIRECT:
-            direct = self._state.direct_channel(person)
-            return [] if direct is None else [direct]
-        parent = self._state.channel(guild_channel_id(channel))
-        return [parent, *self._state.threads_of(parent.id)]
-
-    def _find(self, channel: str, message: str, person: int) -> Message:
-        wanted = message_id(message)
-        for place in self._places(channel, person):
-            found = self._state.find_message(place.id, wanted)
-            if found is not None:
-                return found
-        raise ControlError(f"no such message: {message!r}")
-
-    def _thread_under(self, place: Channel, source_id: int, person: int) -> Channel:
-        thread = self._state.thread(source_id)
-        if thread is not None and thread.parent_id == place.id:
-            return thread
-        if not isinstance(place, TextChannel):
-            raise ControlError("a direct message has no threads")
-        source = self._state.message(place.id, source_id)
-        return start_thread(self._state, place, person, name=thread_name(source), source=source)

@@ -35,7 +35,8 @@ function named(people) {
 }
 
 export class Messages {
-  // `act` holds what a click does: react(view, emoji, present), reply(view), thread(parentView).
+  // `act` holds what a click does: react(view, emoji, present), reply(view), thread(parentView),
+  // edit(view), remove(view).
   constructor(list, { handles, threads, replies, act }) {
     this.list = list;
     this.handles = handles;
@@ -113,6 +114,8 @@ export class Messages {
     const current = () => this.views.get(view.id);
     part(".reply").addEventListener("click", () => this.act.reply(current()));
     part(".start-thread").addEventListener("click", () => this.act.thread(current()));
+    part(".edit").addEventListener("click", () => this.act.edit(current()));
+    part(".delete").addEventListener("click", () => this.act.remove(current()));
     node.querySelector(":scope > .thread > .answer")
       .addEventListener("click", () => this.act.thread(current()));
     this.nodes.set(view.id, node);
@@ -134,6 +137,8 @@ export class Messages {
     render(part(".text"), view.text, this.handles);
     part(".edited").hidden = !view.edited;
     part(".reply").hidden = !this.replies;
+    part(".edit").hidden = view.user !== person;
+    part(".delete").hidden = view.user !== person;
     this.updateReactions(part(".reactions"), view, person);
   }
 

@@ -6,6 +6,7 @@ import { Messages } from "./messages.js";
 
 const TITLES = { slack: "Slack", discord: "Discord" };
 const NEAR_BOTTOM_PX = 48;
+const SHOWN = 200; // messages at most: the whole of a long channel would be read at each change
 
 // Runs `work` again after each call, never twice at once, and once for calls that came meanwhile.
 export function coalesced(work) {
@@ -33,7 +34,8 @@ export class Side {
     this.bot = state.bot;
     this.channel = state.channels[0];
     this.person = state.people[0];
-    this.target = null; // what the next message answers: {kind: "thread" | "reply", view}
+    // What is about to be answered or edited: {kind: "thread" | "reply" | "edit", view}.
+    this.target = null;
     this.root = document.getElementById("side-template").content.firstElementChild.cloneNode(true);
     this.root.id = name;
     this.root.dataset.platform = name;
@@ -51,6 +53,8 @@ export class Side {
         react: (view, emoji, present) => this.react(view, emoji, present),
         reply: (view) => this.aim({ kind: "reply", view }),
         thread: (view) => this.aim({ kind: "thread", view }),
+        edit: (view) => this.aim({ kind: "edit", view }),
+        remove: (view) => this.change({ message: view.id }, "DELETE"),
       },
     });
     this.refresh = coalesced(() => this.read());
@@ -134,32 +138,36 @@ export class Side {
     if (moved) {
       this.messages.clear();
       this.atBottom = true;
-      this.aim(null, { focus: false });
     }
+    // What one person edits, another may not.
+    if (moved || this.target?.kind === "edit") this.aim(null, { focus: false });
     this.fail(null);
     this.describe();
     this.refresh();
   }
 
-  // Say what the next message answers; null for none.
+  // Say what the next message answers or edits; null for none.
   aim(target, { focus = true } = {}) {
+    const box = this.find(".write");
+    if (target?.kind === "edit") box.value = target.view.text;
+    else if (this.target?.kind === "edit") box.value = "";
     this.target = target;
     const context = this.find(".context");
     context.hidden = target === null;
     if (target) {
       const { kind, view } = target;
-      const verb = kind === "thread" ? "Answering in the thread of" : "Replying to";
+      const verb = { thread: "Answering in the thread of", reply: "Replying to", edit: "Editing" }[kind];
       const line = view.text.replaceAll(/\s+/g, " ").trim();
       context.firstElementChild.textContent = `${verb} ${view.user}: ${line}`;
     }
     this.describe();
-    if (focus) this.find(".write").focus();
+    if (focus) box.focus();
   }
 
   describe() {
     const place = this.channel === "dm" ? this.bot : `#${this.channel}`;
     const box = this.find(".write");
-    box.placeholder = this.target ? "Your answer" : `Message ${place}`;
+    box.placeholder = this.target && this.target.kind !== "edit" ? "Your answer" : `Message ${place}`;
     box.ariaLabel = `Message ${place} on ${this.title} as ${this.person}`;
     this.find(".scroll").ariaLabel = `Messages in ${place} on ${this.title}`;
     this.find(".mention-bot").hidden = this.channel === "dm";
@@ -178,7 +186,7 @@ export class Side {
 
   async read() {
     const { channel, person } = this;
-    const query = new URLSearchParams({ channel, user: person });
+    const query = new URLSearchParams({ channel, user: person, newest: SHOWN });
     try {
       const [state, views] = await Promise.all([
         call("state"),
@@ -213,8 +221,12 @@ export class Side {
     const box = this.find(".write");
     const text = box.value;
     if (!text.trim() || this.sending) return;
-    this.sending = true;
     const { target } = this;
+    if (target?.kind === "edit") {
+      if (await this.change({ message: target.view.id, text }, "PATCH")) this.aim(null);
+      return;
+    }
+    this.sending = true;
     const thread = target?.kind === "thread" ? target.view.thread ?? target.view.id
       : target?.view.thread ?? null;
     const reply_to = target?.kind === "reply" ? target.view.id : null;
@@ -238,16 +250,22 @@ export class Side {
     if (sent && thread) this.messages.nodes.get(sent.id)?.scrollIntoView({ block: "nearest" });
   }
 
-  async react(view, emoji, present) {
+  react(view, emoji, present) {
+    return this.change({ message: view.id, emoji, present }, "POST", "reactions");
+  }
+
+  // Change a message of this channel as this person; whether it went well.
+  async change(what, method, route = "messages") {
+    let error = null;
     try {
-      await call(`${this.name}/reactions`, {
-        channel: this.channel, message: view.id, user: this.person, emoji, present,
-      });
-      this.fail(null);
-    } catch (error) {
-      this.fail(error);
+      const place = { channel: this.channel, user: this.person };
+      await call(`${this.name}/${route}`, { ...place, ...what }, method);
+    } catch (refusal) {
+      error = refusal;
     }
+    this.fail(error);
     await this.refresh();
+    return error === null;
   }
 
   fail(error) {

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from adapters.sandbox.slack import blocks
 from adapters.sandbox.slack.calls import Call
-from adapters.sandbox.slack.directory import BOT_USER_ID, TEAM_DOMAIN, USER_IDS
+from adapters.sandbox.slack.directory import BOT_USER_ID, TEAM_DOMAIN
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.host import Host, given_blocks, given_metadata
 from adapters.sandbox.slack.messages import Json, Message
@@ -142,7 +142,7 @@ def post_ephemeral(host: Host, call: Call) -> Json:
     call.need("chat:write")
     room = host.room_to_post(call, call.text("channel"))
     reader = call.text("user")
-    if reader not in USER_IDS.values():
+    if reader not in host.workspace.people:
         raise SlackError("user_not_found")
     if reader not in room.channel.members:
         raise SlackError("user_not_in_channel")

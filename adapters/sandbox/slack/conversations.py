@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from adapters.sandbox.slack import payload
 from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.chat import with_metadata
-from adapters.sandbox.slack.directory import ALL_CHANNELS, BOT_USER_ID, IM_IDS, USER_IDS
+from adapters.sandbox.slack.directory import BOT_USER_ID, IM_IDS
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.messages import Json, Message
@@ -48,7 +48,7 @@ def open_(host: Host, call: Call) -> Json:
         users = [one for one in call.text("users").split(",") if one]
         if not users:
             raise SlackError("users_list_not_supplied")
-        ims = {USER_IDS[handle]: channel for handle, channel in IM_IDS.items()}
+        ims = {user: IM_IDS[handle] for user, handle in host.workspace.people.items()}
         if any(user not in ims for user in users):
             raise SlackError("user_not_found")
         if len(users) > 1:
@@ -69,23 +69,47 @@ def members(host: Host, call: Call) -> Json:
 
 def list_(host: Host, call: Call) -> Json:
     """`conversations.list`; there are no private channels and no group messages to list."""
+    rooms, cursor = page(call, _of_types(host, call), lambda room: room.channel.id)
+    return {"channels": [_as_json(room) for room in rooms], **_next(cursor)}
+
+
+def of_user(host: Host, call: Call) -> Json:
+    """`users.conversations`: where the bot is a member, and with `user` that person too."""
+    user = call.text("user") or BOT_USER_ID
+    if user not in host.workspace.users:
+        raise SlackError("user_not_found")
+    mine = [
+        room
+        for room in _of_types(host, call)
+        if room.bot_is_member and user in (*room.channel.members, BOT_USER_ID)
+    ]
+    rooms, cursor = page(call, mine, lambda room: room.channel.id)
+    return {"channels": [_for_member(room) for room in rooms], **_next(cursor)}
+
+
+def _of_types(host: Host, call: Call) -> list[Room]:
     types = [one.strip() for one in (call.text("types") or "public_channel").split(",")]
     if any(one not in _TYPES for one in types):
         raise SlackError("invalid_types")
     for one in types:
         call.need(_LIST_SCOPES[one])
     kinds = {_TYPES[one] for one in types}
-    rooms = [host.room(id_) for id_, one in ALL_CHANNELS.items() if one.kind in kinds]
-    shown, cursor = page(call, rooms, lambda room: room.channel.id)
-    return {"channels": [_as_json(room) for room in shown], **_next(cursor)}
+    return [room for room in host.workspace.rooms if room.channel.kind in kinds]
 
 
 def history(host: Host, call: Call) -> Json:
-    """`conversations.history`, newest first, without replies in threads."""
+    """`conversations.history`, newest first, without replies in threads.
+
+    With `oldest` and without `latest` the pages begin at the oldest message and go forward
+    (documented), each newest first all the same.
+    """
     room = host.room_to_read(call)
-    candidates = (one for one in room.messages.values() if one.in_channel)
-    newest_first = sorted(_between(call, candidates), key=lambda one: one.ts, reverse=True)
-    shown, cursor = page(call, newest_first, lambda one: one.ts)
+    forward = bool(call.text("oldest")) and not call.text("latest")
+    # In the order of posting, which is that of their ts.
+    found = _between(call, (one for one in room.messages.values() if one.in_channel))
+    shown, cursor = page(call, found if forward else found[::-1], lambda one: one.ts)
+    if forward:
+        shown.reverse()
     return {
         "messages": [_message(host, call, one) for one in shown],
         "has_more": bool(cursor),
@@ -102,7 +126,11 @@ def replies(host: Host, call: Call) -> Json:
     answers = _between(call, host.workspace.thread(parent).replies)
     shown, cursor = page(call, [parent, *answers], lambda one: one.ts)
     return {
-        "messages": [_message(host, call, one) for one in shown],
+        "messages": [
+            _message(host, call, one)
+            | ({"parent_user_id": parent.user} if one.thread_ts is not None else {})
+            for one in shown
+        ],
         "has_more": bool(cursor),
         **_next(cursor),
     }
@@ -137,6 +165,11 @@ def _message(host: Host, call: Call, message: Message) -> Json:
 
 def _as_json(room: Room) -> Json:
     return payload.channel_object(room.channel, is_member=room.bot_is_member)
+
+
+def _for_member(room: Room) -> Json:
+    body = _as_json(room)
+    return {key: value for key, value in body.items() if key not in ("is_member", "num_members")}
 
 
 def _next(cursor: str) -> Json:

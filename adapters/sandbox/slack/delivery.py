@@ -2,8 +2,8 @@
 
 Promises: an event keeps its event id over all repetitions; the events of one channel start their
 way in order, but for those that a fault holds or delays; at most `limit` are on their way, and a
-further one is dropped with a warning. What happened to each is kept in `Deliveries.log`. Every
-event goes out through `_send`.
+further one is dropped, with a warning for the first of a row. What happened to each is kept in
+`Deliveries.log`. Every event goes out through `_send`.
 """
 
 import asyncio
@@ -92,6 +92,7 @@ class Deliveries:
         self._num_submitted = 0
         self._held: dict[int, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_full = False
         self._closed = False
 
     @property
@@ -104,8 +105,11 @@ class Deliveries:
         if self._closed:
             return
         if len(self._tasks) >= self._limit:
-            _log.warning("slack sandbox: %d events are waiting; one is dropped", self._limit)
+            if not self._is_full:
+                _log.warning("slack sandbox: %d events are waiting; more are dropped", self._limit)
+            self._is_full = True
             return
+        self._is_full = False
         hits = self._faults.strike("event", event_passing(body))
         self._num_submitted += 1
         delivery = self._deliver(event_id, body, self._num_submitted, hits)

@@ -1,12 +1,15 @@
-"""Who and what exists in the loopback workspace: one team, its people, the app, its channels.
+"""Who and what can exist in a loopback workspace: one team, its people, the app, its channels.
 
-Owns the ids, which are constants, so that a test can name them. Nothing here changes.
+Owns the ids, which are constants, so that a test can name them, for everybody whom a workspace
+could have. Nothing here changes; who is there is state of the workspace.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.sandbox.platform import BOT_HANDLE, CHANNELS, PEOPLE
+from adapters.sandbox.people import MAX_PEOPLE, handles
+from adapters.sandbox.platform import BOT_HANDLE, CHANNELS
 
 TEAM_ID = "T0SANDBOX1"
 TEAM_DOMAIN = "candor-sandbox"
@@ -14,13 +17,13 @@ APP_ID = "A0SANDBOX1"
 BOT_ID = "B0SANDBOX1"
 BOT_USER_ID = "U0SANDBOX1"
 
-USER_IDS: dict[str, str] = {handle: f"U0{handle.upper()}" for handle in PEOPLE}
+USER_IDS: dict[str, str] = {handle: f"U0{handle.upper()}" for handle in handles(MAX_PEOPLE)}
 """Handle of a person -> user id. The bot's is BOT_USER_ID."""
 
 CHANNEL_IDS: dict[str, str] = {name: f"C0{name.upper()}" for name in CHANNELS}
 """Name of a public channel -> channel id."""
 
-IM_IDS: dict[str, str] = {handle: f"D0{handle.upper()}" for handle in PEOPLE}
+IM_IDS: dict[str, str] = {handle: f"D0{handle.upper()}" for handle in USER_IDS}
 """Handle of a person -> id of the direct message between that person and the bot."""
 
 HANDLES: dict[str, str] = {
@@ -57,14 +60,18 @@ class Channel:
         return "im:read" if self.kind == "im" else "channels:read"
 
 
-ALL_CHANNELS: dict[str, Channel] = {
-    **{
-        id_: Channel(id=id_, name=name, kind="channel", members=tuple(USER_IDS.values()))
-        for name, id_ in CHANNEL_IDS.items()
-    },
-    **{
-        id_: Channel(id=id_, name=USER_IDS[handle], kind="im", members=(USER_IDS[handle],))
-        for handle, id_ in IM_IDS.items()
-    },
-}
-"""Every channel by its id."""
+def channels(people: Sequence[str]) -> dict[str, Channel]:
+    """Every channel of a workspace with these people, by its id."""
+    everybody = tuple(USER_IDS[handle] for handle in people)
+    return {
+        **{
+            id_: Channel(id=id_, name=name, kind="channel", members=everybody)
+            for name, id_ in CHANNEL_IDS.items()
+        },
+        **{
+            IM_IDS[handle]: Channel(
+                id=IM_IDS[handle], name=USER_IDS[handle], kind="im", members=(USER_IDS[handle],)
+            )
+            for handle in people
+        },
+    }

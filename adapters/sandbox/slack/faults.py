@@ -6,7 +6,6 @@ from typing import Any
 
 from adapters.sandbox.errors import ControlError
 from adapters.sandbox.faults import Fault, Kind, Site
-from adapters.sandbox.slack.directory import ALL_CHANNELS
 from adapters.sandbox.slack.passing import CHANNEL_NAMES
 from adapters.sandbox.slack.socket import SocketMode
 from adapters.sandbox.slack.workspace import Workspace
@@ -125,8 +124,8 @@ class Acts:
     def _delete_newest(self, channel: str | None) -> None:
         rooms = [
             room
-            for id_ in ALL_CHANNELS
-            if channel in (None, CHANNEL_NAMES[id_]) and (room := self._workspace.room(id_))
+            for room in self._workspace.rooms
+            if channel in (None, CHANNEL_NAMES[room.channel.id])
         ]
         own = [one for room in rooms for one in room.messages.values() if one.by_bot]
         if not own:

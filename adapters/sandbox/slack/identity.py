@@ -6,7 +6,6 @@ from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.directory import (
     BOT_ID,
     BOT_USER_ID,
-    HANDLES,
     TEAM_DOMAIN,
     TEAM_ID,
 )
@@ -37,7 +36,7 @@ def connections_open(host: Host, call: Call) -> Json:
 def users_info(host: Host, call: Call) -> Json:
     """`users.info`"""
     call.need("users:read")
-    if call.text("user") not in HANDLES:
+    if call.text("user") not in host.workspace.users:
         raise SlackError("user_not_found")
     return {"user": payload.user(call.text("user"))}
 

@@ -54,6 +54,7 @@ METHODS: Mapping[str, Method] = {
     "reactions.get": Method(reactions.get),
     "reactions.remove": Method(reactions.remove),
     "team.info": Method(identity.team_info),
+    "users.conversations": Method(conversations.of_user),
     "users.info": Method(identity.users_info),
     "views.publish": Method(views.publish),
 }

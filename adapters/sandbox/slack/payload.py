@@ -72,9 +72,9 @@ def message_event(value: Message, thread: Thread, channel: Channel, parent: Mess
     return event
 
 
-def mention_event(value: Message, channel: Channel, parent: Message | None) -> Json:
+def mention_event(value: Message, thread: Thread, channel: Channel, parent: Message | None) -> Json:
     """The `app_mention` event of the same message; it has no `channel_type`."""
-    event = message_event(value, Thread(()), channel, parent) | {"type": "app_mention"}
+    event = message_event(value, thread, channel, parent) | {"type": "app_mention"}
     del event["channel_type"]
     return event
 

@@ -2,7 +2,8 @@
 
 from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView, ReactionView
 from adapters.sandbox.slack import blocks
-from adapters.sandbox.slack.directory import ALL_CHANNELS, CHANNEL_IDS, HANDLES, IM_IDS, USER_IDS
+from adapters.sandbox.slack.chat import MAX_POST_CHARS
+from adapters.sandbox.slack.directory import CHANNEL_IDS, HANDLES, IM_IDS, USER_IDS
 from adapters.sandbox.slack.emoji import shown_as
 from adapters.sandbox.slack.messages import Message
 from adapters.sandbox.slack.passing import CHANNEL_NAMES
@@ -10,15 +11,15 @@ from adapters.sandbox.slack.text import shown
 from adapters.sandbox.slack.workspace import Room, Workspace
 
 
-def check_person(user: str) -> None:
-    """Raise ControlError unless `user` is the handle of a person."""
-    if user not in USER_IDS:
+def check_person(workspace: Workspace, user: str) -> None:
+    """Raise ControlError unless `user` is the handle of a person who is there."""
+    if USER_IDS.get(user) not in workspace.people:
         raise ControlError(f"there is no person {user!r}")
 
 
 def room_of(workspace: Workspace, channel: str, user: str) -> Room:
     """The room that `user` means by `channel`: a public channel's name, or `dm`."""
-    check_person(user)
+    check_person(workspace, user)
     id_ = IM_IDS[user] if channel == "dm" else CHANNEL_IDS.get(channel)
     room = workspace.room(id_) if id_ else None
     if room is None:
@@ -32,6 +33,22 @@ def message_in(room: Room, ts: str) -> Message:
     if message is None:
         raise ControlError(f"there is no message {ts!r} in that channel")
     return message
+
+
+def own_message(room: Room, ts: str, *authors: str) -> Message:
+    """The message with a ts when one of `authors` (user ids) wrote it; raises ControlError."""
+    message = message_in(room, ts)
+    if message.user not in authors:
+        raise ControlError("Slack lets people change their own messages only")
+    return message
+
+
+def check_text(text: str) -> None:
+    """Raise ControlError for a text that Slack's own client would not send."""
+    if not text.strip():
+        raise ControlError("the text is empty")
+    if len(text) > MAX_POST_CHARS:
+        raise ControlError(f"the text is longer than {MAX_POST_CHARS} characters")
 
 
 def view(message: Message) -> MessageView:
@@ -59,13 +76,13 @@ def view(message: Message) -> MessageView:
     )
 
 
-def audited(message: Message, now: float) -> AuditView:
+def audited(room: Room, message: Message, now: float) -> AuditView:
     """A message as an auditor sees it, whoever may read it."""
-    channel = CHANNEL_NAMES[message.channel]
+    channel = CHANNEL_NAMES[room.channel.id]
     return AuditView(
         view=view(message),
         channel=channel,
-        person=HANDLES[ALL_CHANNELS[message.channel].name] if channel == DM else None,
+        person=HANDLES[room.channel.name] if channel == DM else None,
         metadata=message.metadata,
         streaming=message.is_streaming(now),
     )

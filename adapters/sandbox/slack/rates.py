@@ -37,10 +37,12 @@ DOCUMENTED_LIMITS: Mapping[str, RateLimit] = {
     "chat.stopStream": _tier(2),
     "chat.update": _tier(3),
     "conversations.history": _tier(3),
+    "conversations.list": _tier(2),
     "conversations.replies": _tier(3),
     "reactions.add": _tier(3),
     "reactions.get": _tier(3),
     "reactions.remove": _tier(2),
+    "users.conversations": _tier(3),
     "users.info": _tier(4),
     "views.publish": _tier(4),
 }

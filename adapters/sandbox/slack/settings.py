@@ -6,7 +6,7 @@ from time import time
 
 from adapters.sandbox.slack.rates import RateLimit
 
-# What an app's manifest should ask for, optional scopes included. Not in it on purpose: `im:read`,
+# What an app's manifest should ask for, optional scopes included. Not in it on purpose:
 # `im:write`, `team:read`, `chat:write.public`, so that a bot that leans on them is found out.
 DEFAULT_SCOPES = frozenset(
     {
@@ -19,8 +19,11 @@ DEFAULT_SCOPES = frozenset(
         "files:read",
         "files:write",
         "groups:history",
+        "groups:read",
         "im:history",
+        "im:read",
         "mpim:history",
+        "mpim:read",
         "reactions:read",
         "reactions:write",
         "users:read",
@@ -46,8 +49,9 @@ class Knobs:
 
     `time_factor` multiplies `ack_timeout` and `redelivery_delays`, nothing else. An event that is
     not acknowledged within `ack_timeout` is delivered again after each of `redelivery_delays`.
-    A socket of which nothing was heard for `heartbeat` is pinged, and given up after as long again.
-    Raises ValueError for values that cannot work.
+    An event that waited for any socket for `offline_patience` is given up, which is when the last
+    repetition would have been. A socket of which nothing was heard for `heartbeat` is pinged, and
+    given up after as long again. Raises ValueError for values that cannot work.
     """
 
     scopes: frozenset[str] = DEFAULT_SCOPES
@@ -56,6 +60,7 @@ class Knobs:
     redelivery_delays: tuple[float, ...] = (0.0, 60.0, 300.0)
     time_factor: float = 1.0
     max_pending_events: int = 1000
+    offline_patience: float = 360.0
     max_connections: int = 10
     ticket_lifetime: float = 30.0
     disconnect_lead: float = 10.0
@@ -71,8 +76,8 @@ class Knobs:
     def __post_init__(self) -> None:
         if self.ack_timeout <= 0 or self.time_factor <= 0:
             raise ValueError("ack_timeout and time_factor must be above zero")
-        if self.heartbeat <= 0:
-            raise ValueError("heartbeat must be above zero")
+        if self.heartbeat <= 0 or self.offline_patience <= 0:
+            raise ValueError("heartbeat and offline_patience must be above zero")
         if any(delay < 0 for delay in self.redelivery_delays):
             raise ValueError("redelivery_delays must not be negative")
         if self.max_pending_events < 1 or self.max_connections < 1:

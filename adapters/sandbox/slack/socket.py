@@ -1,7 +1,7 @@
 """Socket Mode: single-use URLs, connections, one envelope to one connection, acknowledgements.
 
-While nobody is connected, sending waits; it does not count as an attempt. Interactive payloads do
-not exist here, so everything that goes out may be repeated.
+While nobody is connected, sending waits, but not for ever; it does not count as an attempt.
+Interactive payloads do not exist here, so everything that goes out may be repeated.
 """
 
 import asyncio
@@ -247,7 +247,8 @@ class SocketMode:
         )
         try:
             while True:
-                await self._available.wait()
+                if not await self._has_connection():
+                    return Outcome("connection_failed", repeat=False)
                 connection = self._pick()
                 try:
                     async with asyncio.timeout(self._knobs.scaled_ack_timeout):
@@ -263,6 +264,15 @@ class SocketMode:
                 return Outcome()
         finally:
             del self._waiting[envelope_id]
+
+    async def _has_connection(self) -> bool:
+        """Wait for a connection; False when none came in time."""
+        try:
+            async with asyncio.timeout(self._knobs.offline_patience):
+                await self._available.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _pick(self) -> Connection:
         """The next connection in turn."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from adapters.sandbox.slack import blocks as block_kit
 from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.chat import MAX_MARKDOWN_TEXT_CHARS, with_metadata
-from adapters.sandbox.slack.directory import BOT_USER_ID, HANDLES, TEAM_ID
+from adapters.sandbox.slack.directory import BOT_USER_ID, TEAM_ID
 from adapters.sandbox.slack.errors import SlackError, invalid_arguments
 from adapters.sandbox.slack.host import Host, given_blocks, given_metadata
 from adapters.sandbox.slack.messages import Json, Message, Stream
@@ -46,7 +46,7 @@ def start(host: Host, call: Call) -> Json:
             raise SlackError("missing_recipient_user_id")
         if not call.text("recipient_team_id"):
             raise SlackError("missing_recipient_team_id")
-        if recipient not in HANDLES:
+        if recipient not in host.workspace.users:
             raise SlackError("user_not_found")
         if call.text("recipient_team_id") != TEAM_ID:
             raise SlackError("team_not_found")

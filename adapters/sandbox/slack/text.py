@@ -4,16 +4,17 @@ Pure. `compose` escapes and links as Slack's composer does; `shown` undoes it fo
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from adapters.sandbox.slack.directory import ALL_CHANNELS, BOT_USER_ID, HANDLES
+from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, HANDLES
 
 _USERS = {handle: user for user, handle in HANDLES.items()}
+_CHANNELS = {id_: name for name, id_ in CHANNEL_IDS.items()}
 _BROADCASTS = ("channel", "here", "everyone")
 _TYPED = re.compile(
     r"(?P<url>https?://[^\s<>|]*[^\s<>|.,;:!?)\]'\"])"
-    rf"|(?<![\w@])@(?P<name>{'|'.join((*_USERS, *_BROADCASTS))})\b"
+    r"|(?<![\w@])@(?P<name>\w+)"
 )
 _STORED = re.compile(r"<([^<>\s][^<>]*)>")
 _MENTION = re.compile(r"<@([A-Z0-9]+)(?:\|[^<>]*)?>")
@@ -29,11 +30,14 @@ def unescape(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def compose(typed: str) -> tuple[str, tuple[dict[str, Any], ...]]:
-    """Turn typed text into the stored text and the elements of its rich text block."""
+def compose(typed: str, users: Collection[str]) -> tuple[str, tuple[dict[str, Any], ...]]:
+    """Turn typed text into the stored text and the elements of its rich text block.
+
+    `users` are the ids of those who are there to be mentioned.
+    """
     stored: list[str] = []
     elements: list[dict[str, Any]] = []
-    for element in _elements(typed):
+    for element in _elements(typed, users):
         elements.append(element)
         match element["type"]:
             case "user":
@@ -47,13 +51,15 @@ def compose(typed: str) -> tuple[str, tuple[dict[str, Any], ...]]:
     return "".join(stored), tuple(elements)
 
 
-def _elements(typed: str) -> Iterator[dict[str, Any]]:
+def _elements(typed: str, users: Collection[str]) -> Iterator[dict[str, Any]]:
     at = 0
     for found in _TYPED.finditer(typed):
+        name = found["name"]
+        if name is not None and name not in _BROADCASTS and _USERS.get(name) not in users:
+            continue
         if found.start() > at:
             yield {"type": "text", "text": typed[at : found.start()]}
         at = found.end()
-        name = found["name"]
         if name is None:
             yield {"type": "link", "url": found["url"]}
         elif name in _BROADCASTS:
@@ -84,8 +90,7 @@ def _shown_reference(found: re.Match[str]) -> str:
     if target.startswith("@"):
         return "@" + HANDLES.get(target[1:], label or target[1:])
     if target.startswith("#"):
-        channel = ALL_CHANNELS.get(target[1:])
-        return "#" + (channel.name if channel else label or target[1:])
+        return "#" + _CHANNELS.get(target[1:], label or target[1:])
     if target.startswith("!"):
         return label or "@" + target[1:]
     return label or target

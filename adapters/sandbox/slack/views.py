@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from adapters.sandbox.slack.calls import Call
-from adapters.sandbox.slack.directory import APP_ID, BOT_ID, TEAM_ID, USER_IDS
+from adapters.sandbox.slack.directory import APP_ID, BOT_ID, TEAM_ID
 from adapters.sandbox.slack.errors import SlackError, invalid_arguments
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.messages import Json
@@ -17,7 +17,7 @@ MAX_VIEW_BLOCKS = 100
 def publish(host: Host, call: Call) -> Json:
     """`views.publish`; with `hash`, only if the view has not changed since."""
     user = call.text("user_id")
-    if user not in USER_IDS.values():
+    if user not in host.workspace.people:
         raise SlackError("user_not_found")
     view = call.object("view", "invalid_arguments")
     if view is None or view.get("type") != "home" or not _are_blocks(view.get("blocks")):

@@ -18,7 +18,6 @@ from aiohttp import web
 
 from adapters.sandbox.faults import Faults, error_page
 from adapters.sandbox.slack.calls import Call
-from adapters.sandbox.slack.directory import ALL_CHANNELS
 from adapters.sandbox.slack.errors import RateLimited, SlackError
 from adapters.sandbox.slack.faults import expire_stream
 from adapters.sandbox.slack.host import Host
@@ -39,7 +38,7 @@ class ApiCall:
 
     `form` is how the arguments came ("json", "form", "query"), `arguments` are without the token,
     `token` is whose it was ("bot", "app", "none" for no valid one), `error` is None when it went
-    well, `at` is on the world's clock.
+    well, `at` is on the world's clock. Answers are not kept: a page of history is large.
     """
 
     method: str
@@ -50,7 +49,6 @@ class ApiCall:
     at: float
     status: int
     error: str | None
-    answer: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -137,7 +135,7 @@ class WebApi:
         channel = call.arguments.get("channel")
         retry_after_s = self._limiter.retry_after(
             attempt.method,
-            channel if isinstance(channel, str) and channel in ALL_CHANNELS else "",
+            channel if isinstance(channel, str) and self._host.workspace.room(channel) else "",
             self._host.workspace.clock(),
         )
         if retry_after_s is not None:
@@ -199,7 +197,6 @@ class WebApi:
                 at=self._host.workspace.clock(),
                 status=status,
                 error=body.get("error"),
-                answer=body,
             )
         )
         if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):

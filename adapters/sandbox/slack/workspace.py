@@ -7,15 +7,19 @@ Arguments are trusted: the Web API and the person side check them first.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapters.sandbox.slack import payload
-from adapters.sandbox.slack.directory import ALL_CHANNELS, IM_IDS, Channel
+from adapters.sandbox.slack.directory import BOT_USER_ID, IM_IDS, USER_IDS, Channel, channels
 from adapters.sandbox.slack.messages import Json, Message, Status, Thread
 from adapters.sandbox.slack.text import compose, mentions_bot
 
 Emit = Callable[[Json, str], None]
+
+KEPT_EPHEMERALS = 100
+"""Of a channel; on Slack they are gone with the next start of a client."""
 
 
 @dataclass(slots=True)
@@ -26,20 +30,30 @@ class Room:
     bot_is_member: bool = True
     last_ts_us: int = 0
     messages: dict[str, Message] = field(default_factory=dict)
-    ephemerals: list[Message] = field(default_factory=list)
+    ephemerals: deque[Message] = field(default_factory=lambda: deque(maxlen=KEPT_EPHEMERALS))
     replies: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Workspace:
-    """One team's channels and messages."""
+    """One team's channels and messages.
+
+    `people` is user id -> handle of those who are there, `users` the ids of them and the bot.
+    """
 
     def __init__(
-        self, *, clock: Callable[[], float], emit: Emit, changed: Callable[[], None]
+        self,
+        *,
+        people: Sequence[str],
+        clock: Callable[[], float],
+        emit: Emit,
+        changed: Callable[[], None],
     ) -> None:
+        self.people = {USER_IDS[handle]: handle for handle in people}
+        self.users = {*self.people, BOT_USER_ID}
         self.clock = clock
         self._emit = emit
         self._changed = changed
-        self._rooms = {id_: Room(channel) for id_, channel in ALL_CHANNELS.items()}
+        self._rooms = {id_: Room(channel) for id_, channel in channels(people).items()}
         self._statuses: dict[tuple[str, str], Status] = {}
         self.titles: dict[tuple[str, str], str] = {}
         self.prompts: dict[str, tuple[Json, ...]] = {}
@@ -50,6 +64,11 @@ class Workspace:
     def room(self, channel_id: str) -> Room | None:
         """The room of a channel, None when there is none."""
         return self._rooms.get(channel_id)
+
+    @property
+    def rooms(self) -> Sequence[Room]:
+        """All rooms, the public ones first."""
+        return tuple(self._rooms.values())
 
     def thread(self, value: Message) -> Thread:
         """The replies under a message."""
@@ -89,7 +108,7 @@ class Workspace:
         self, channel_id: str, user: str, typed: str, thread_ts: str | None
     ) -> Message:
         """Post what a person typed; the app hears of it, twice when it is mentioned."""
-        text, elements = compose(typed)
+        text, elements = compose(typed, self.users)
         message = Message(
             channel=channel_id,
             ts=self.next_ts(channel_id),
@@ -102,6 +121,25 @@ class Workspace:
         self.add(message)
         return message
 
+    def edit_as_person(self, message: Message, typed: str) -> None:
+        """Edit what a person said; the app is told of a mention in it once more."""
+        text, elements = compose(typed, self.users)
+        if text == message.text:
+            return
+        edited = replace(
+            message,
+            text=text,
+            blocks=(payload.rich_text(elements, uuid.uuid4().hex[:5]),),
+            edited_ts=f"{int(self.clock())}.000000",
+        )
+        self.replace_message(edited)
+        room = self._rooms[message.channel]
+        if self._tells_of_mention(room, edited):
+            # As reported from the field (slack-go 1256): the message's own ts, with `edited`.
+            parent = room.messages.get(edited.thread_ts or "")
+            event = payload.mention_event(edited, self.thread(edited), room.channel, parent)
+            self._emit(event | {"event_ts": self.next_ts(edited.channel)}, "app_mention")
+
     def add(self, message: Message) -> None:
         """Put a new message in its channel. A reply of the bot ends the thread's status."""
         room = self._rooms[message.channel]
@@ -112,9 +150,9 @@ class Workspace:
             if message.by_bot:
                 self._statuses.pop((message.channel, parent.ts), None)
         room.messages[message.ts] = message
-        is_mention = room.channel.kind == "channel" and mentions_bot(message.text)
-        if room.bot_is_member and is_mention and not message.by_bot:
-            self._emit(payload.mention_event(message, room.channel, parent), "app_mention")
+        if self._tells_of_mention(room, message):
+            event = payload.mention_event(message, Thread(()), room.channel, parent)
+            self._emit(event, "app_mention")
         self._emit_message(
             room, payload.message_event(message, self.thread(message), room.channel, parent)
         )
@@ -158,6 +196,10 @@ class Workspace:
         self._emit_message(room, payload.deleted_event(old, room.channel, ts))
         self._changed()
 
+    def _tells_of_mention(self, room: Room, message: Message) -> bool:
+        is_mention = room.channel.kind == "channel" and mentions_bot(message.text)
+        return room.bot_is_member and is_mention and not message.by_bot
+
     def _emit_message(self, room: Room, event: Json) -> None:
         if room.bot_is_member:
             name = "message.im" if room.channel.kind == "im" else "message.channels"
@@ -199,7 +241,7 @@ class Workspace:
 
     def open_home(self, handle: str, user: str, tab: str) -> None:
         """A person opens the app's home; `tab` is `home` or `messages`."""
-        channel = ALL_CHANNELS[IM_IDS[handle]]
+        channel = self._rooms[IM_IDS[handle]].channel
         ts = self.next_ts(channel.id)
         self._emit(payload.home_opened_event(user, channel, tab=tab, ts=ts), "app_home_opened")
 

@@ -12,11 +12,12 @@ from typing import Literal
 from aiohttp import web
 
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.listeners import Listeners
+from adapters.sandbox.people import handles
 from adapters.sandbox.platform import AuditView, ControlError, MessageView
 from adapters.sandbox.slack import payload
-from adapters.sandbox.slack.chat import MAX_POST_CHARS
 from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, new_event_id
-from adapters.sandbox.slack.directory import ALL_CHANNELS, CHANNEL_IDS, USER_IDS
+from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, USER_IDS
 from adapters.sandbox.slack.emoji import name_of
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.faults import EVENTS, KINDS, Acts
@@ -26,31 +27,30 @@ from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.http_events import HttpEvents
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.methods import METHODS
-from adapters.sandbox.slack.person import audited, check_person, message_in, room_of, view
+from adapters.sandbox.slack.person import (
+    audited,
+    check_person,
+    check_text,
+    message_in,
+    own_message,
+    room_of,
+    view,
+)
 from adapters.sandbox.slack.reactions import check_room_for
 from adapters.sandbox.slack.settings import Knobs
 from adapters.sandbox.slack.socket import DisconnectReason, SocketMode
+from adapters.sandbox.slack.subscriptions import is_heard
 from adapters.sandbox.slack.tokens import Tokens
 from adapters.sandbox.slack.web_api import ApiCall, WebApi
 from adapters.sandbox.slack.workspace import Workspace
-
-# Which scope an event needs, beside the subscription.
-_EVENT_SCOPES = {
-    "app_context_changed": "assistant:write",
-    "app_mention": "app_mentions:read",
-    "message.channels": "channels:history",
-    "message.im": "im:history",
-    "reaction_added": "reactions:read",
-    "reaction_removed": "reactions:read",
-}
 
 
 class SlackWorld:
     """A loopback Slack with one team, implementing the sandbox's `Platform`.
 
     With `events_url` events are signed and POSTed there (HTTP mode), without it they go over
-    Socket Mode. Raises ValueError for tokens of the wrong form, an empty signing secret or a URL
-    that is not on loopback.
+    Socket Mode. `people` are some of `handles`. Raises ValueError for tokens of the wrong form, an
+    empty signing secret or a URL that is not on loopback.
     """
 
     name: Literal["discord", "slack"] = "slack"
@@ -61,31 +61,36 @@ class SlackWorld:
         bot_token: str,
         app_token: str,
         signing_secret: str,
+        people: tuple[str, ...] = handles(),
         events_url: str | None = None,
         knobs: Knobs | None = None,
     ) -> None:
         if not signing_secret:
             raise ValueError("the signing secret must not be empty")
+        self.people = people
         self.knobs = knobs or Knobs()
-        self._subscribers: list[Callable[[], None]] = []
+        self._listeners = Listeners()
         self._base_url: Callable[[], str] | None = None
         self._is_running = False
         self._expiry: asyncio.TimerHandle | None = None
         tokens = Tokens(bot_token=bot_token, app_token=app_token, scopes=self.knobs.scopes)
         self.workspace = Workspace(
-            clock=self.knobs.clock, emit=self._emit, changed=self._workspace_changed
+            people=people,
+            clock=self.knobs.clock,
+            emit=self._emit,
+            changed=self._workspace_changed,
         )
-        self._sockets = SocketMode(self.knobs, self._base, self._notify)
+        self._sockets = SocketMode(self.knobs, self._base, self._listeners.tell)
         self._acts = Acts(self.workspace, self._sockets)
         self.faults = Faults(
             KINDS,
             events=EVENTS,
             perform=self._acts.perform,
             clock=self.knobs.clock,
-            changed=self._notify,
+            changed=self._listeners.tell,
         )
         self.faults.know_calls(METHODS)
-        self._http = HttpEvents(signing_secret, self.knobs, self._notify)
+        self._http = HttpEvents(signing_secret, self.knobs, self._listeners.tell)
         self._deliveries = Deliveries(
             self._sockets,
             delays=self.knobs.scaled_redelivery_delays,
@@ -175,13 +180,7 @@ class SlackWorld:
 
     def subscribe(self, on_change: Callable[[], None]) -> Callable[[], None]:
         """Call `on_change` after each visible change; returns what ends the subscription."""
-        self._subscribers.append(on_change)
-
-        def unsubscribe() -> None:
-            if on_change in self._subscribers:
-                self._subscribers.remove(on_change)
-
-        return unsubscribe
+        return self._listeners.subscribe(on_change)
 
     async def post(
         self,
@@ -200,16 +199,28 @@ class SlackWorld:
         room = room_of(self.workspace, channel, user)
         if reply_to is not None:
             raise ControlError("Slack has no replies to a message; answer in its thread instead")
-        if not text.strip():
-            raise ControlError("the text is empty")
-        if len(text) > MAX_POST_CHARS:
-            raise ControlError(f"the text is longer than {MAX_POST_CHARS} characters")
+        check_text(text)
         parent = None
         if thread is not None:
             message = message_in(room, thread)
             parent = message.thread_ts or message.ts
         posted = self.workspace.post_as_person(room.channel.id, USER_IDS[user], text, parent)
         return posted.ts
+
+    async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
+        """Edit a person's own message; the same text again is no edit. Raises ControlError."""
+        found = own_message(room_of(self.workspace, channel, user), message, USER_IDS[user])
+        check_text(text)
+        self.workspace.edit_as_person(found, text)
+
+    async def delete(self, *, channel: str, message: str, user: str) -> None:
+        """Delete a person's own message, or as an admin the bot's. Raises ControlError."""
+        room = room_of(self.workspace, channel, user)
+        self.workspace.delete(own_message(room, message, USER_IDS[user], BOT_USER_ID))
+
+    async def clear_reactions(self, *, channel: str, message: str, emoji: str | None) -> None:
+        """Raises ControlError: on Slack everybody takes back their own reactions only."""
+        raise ControlError("Slack has no way to clear other people's reactions")
 
     async def react(
         self, *, channel: str, message: str, user: str, emoji: str, present: bool
@@ -226,16 +237,22 @@ class SlackWorld:
                 raise ControlError(f"Slack refuses the reaction: {error.code}") from error
         self.workspace.react(found, name=name, user=USER_IDS[user], present=present)
 
-    def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
+    def messages(
+        self, *, channel: str, user: str, newest: int | None = None
+    ) -> Sequence[MessageView]:
         """All messages that a person sees in a channel, oldest first, replies included."""
         room = room_of(self.workspace, channel, user)
-        return [view(one) for one in self.workspace.visible(room.channel.id, USER_IDS[user])]
+        seen = list(self.workspace.visible(room.channel.id, USER_IDS[user]))
+        return [view(one) for one in seen[-(newest or 0) :]]
 
     def audit(self) -> Sequence[AuditView]:
         """Every message that exists but ephemeral ones, oldest first in each channel."""
-        rooms = [room for id_ in ALL_CHANNELS if (room := self.workspace.room(id_))]
         now = self.knobs.clock()
-        return [audited(one, now) for room in rooms for one in room.messages.values()]
+        return [
+            audited(room, one, now)
+            for room in self.workspace.rooms
+            for one in room.messages.values()
+        ]
 
     def activity(self, *, channel: str, user: str) -> str | None:
         """The status that the bot shows in a channel, in any thread of it."""
@@ -249,7 +266,7 @@ class SlackWorld:
 
     def open_home(self, *, user: str, tab: Literal["home", "messages"]) -> None:
         """A person opens the app's home or its messages tab. Raises ControlError."""
-        check_person(user)
+        check_person(self.workspace, user)
         self.workspace.open_home(user, USER_IDS[user], tab)
 
     def set_membership(self, *, channel: str, member: bool) -> None:
@@ -266,18 +283,11 @@ class SlackWorld:
         return self._base_url()
 
     def _emit(self, event: Json, subscription: str) -> None:
-        scope = _EVENT_SCOPES.get(subscription)
-        if subscription not in self.knobs.subscriptions:
-            return
-        if scope is not None and scope not in self.knobs.scopes:
+        if not is_heard(subscription, self.knobs):
             return
         event_id = new_event_id()
-        now = self.knobs.clock()
-        self._deliveries.submit(event_id, payload.envelope(event, event_id=event_id, now=now))
-
-    def _notify(self) -> None:
-        for on_change in list(self._subscribers):
-            on_change()
+        body = payload.envelope(event, event_id=event_id, now=self.knobs.clock())
+        self._deliveries.submit(event_id, body)
 
     def _workspace_changed(self) -> None:
         """Tell of the change, and be there when the next status ends by itself."""
@@ -289,4 +299,4 @@ class SlackWorld:
             delay = max(0.0, expires_at - self.knobs.clock())
             loop = asyncio.get_running_loop()
             self._expiry = loop.call_later(delay, self._workspace_changed)
-        self._notify()
+        self._listeners.tell()

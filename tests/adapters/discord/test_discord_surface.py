@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 import discord
 import pytest
 
-from adapters.discord.surface import LIMIT, DiscordSurface
+from adapters.discord.calls import Calls
+from adapters.discord.surface import LIMIT, LOOK_BACK, DiscordSurface
 from adapters.markdown import split, utf16_size
-from adapters.sandbox.discord import GUILD_ID
+from adapters.sandbox.discord import CHANNEL_IDS, GUILD_ID
+from adapters.sandbox.faults import Fault
 from bot.domain import MessageRef
 from bot.errors import MessageGone
 from tests.adapters.sandbox.discord_bench import Bot, Served, served
@@ -16,10 +18,20 @@ from tests.waiting import until
 
 
 @asynccontextmanager
-async def place(channel: str = "general") -> AsyncIterator[tuple[Served, discord.Message]]:
-    """A question, and the world that it was asked in."""
+async def place(channel: str = "general") -> AsyncIterator[tuple[Served, DiscordSurface]]:
+    """The place under a question, and the world that it was asked in."""
     async with served() as bench, bench.bot(Bot()) as bot:
-        yield bench, await asked(bench, bot, channel)
+        yield bench, surface_of(bot, await asked(bench, bot, channel))
+
+
+def surface_of(bot: Bot, question: discord.Message) -> DiscordSurface:
+    return DiscordSurface(
+        Calls(lambda: bot),
+        question.channel.id,
+        question.guild.id if question.guild else None,
+        question.id,
+        isinstance(question.channel, discord.abc.GuildChannel),
+    )
 
 
 async def asked(bench: Served, bot: Bot, channel: str = "general") -> discord.Message:
@@ -35,37 +47,47 @@ def texts(bench: Served, channel: str = "general") -> list[str]:
     return [one.text for one in bench.world.messages(channel=channel, user="alice") if one.bot]
 
 
+def questions(bench: Served, channel: str = "general") -> list[str]:
+    """The ids of what people wrote."""
+    return [one.id for one in bench.world.messages(channel=channel, user="alice") if not one.bot]
+
+
+async def unknown(_: MessageRef) -> bool:
+    """What a store says that never heard of any message."""
+    return False
+
+
 async def test_the_first_part_is_a_reply_and_the_next_ones_are_not() -> None:
-    async with place() as (bench, question):
-        surface = DiscordSurface(question)
+    async with place() as (bench, surface):
         first = await surface.post("one", turn="t1", part=0)
         second = await surface.post("two", turn="t1", part=1)
         answers = [one for one in bench.world.messages(channel="general", user="alice") if one.bot]
+        [question] = questions(bench)
     assert [(one.id, one.text, one.reply_to) for one in answers] == [
-        (first.message, "one", str(question.id)),
+        (first.message, "one", question),
         (second.message, "two", None),
     ]
-    assert first == MessageRef("discord", str(GUILD_ID), str(question.channel.id), first.message)
+    assert first == MessageRef("discord", str(GUILD_ID), str(CHANNEL_IDS["general"]), first.message)
 
 
 async def test_in_a_direct_message_nothing_is_a_reply() -> None:
-    async with place("dm") as (bench, question):
-        ref = await DiscordSurface(question).post("one", turn="t1", part=0)
+    async with place("dm") as (bench, surface):
+        ref = await surface.post("one", turn="t1", part=0)
         [answer] = [one for one in bench.world.messages(channel="dm", user="alice") if one.bot]
     assert answer.reply_to is None
     assert ref.workspace == "dm"
 
 
 async def test_an_answer_to_a_question_that_is_deleted_meanwhile_is_posted() -> None:
-    async with place() as (bench, question):
-        await bench.world.delete(channel="general", message=str(question.id), user="alice")
-        await DiscordSurface(question).post("one", turn="t1", part=0)
+    async with place() as (bench, surface):
+        [question] = questions(bench)
+        await bench.world.delete(channel="general", message=question, user="alice")
+        await surface.post("one", turn="t1", part=0)
         assert texts(bench) == ["one"]
 
 
 async def test_a_part_is_edited() -> None:
-    async with place() as (bench, question):
-        surface = DiscordSurface(question)
+    async with place() as (bench, surface):
         ref = await surface.post("one", turn="t1", part=0)
         await surface.edit(ref, "two")
         assert texts(bench) == ["two"]
@@ -73,8 +95,7 @@ async def test_a_part_is_edited() -> None:
 
 async def test_a_post_that_is_repeated_gives_the_same_message() -> None:
     """Its answer may be lost after Discord took it."""
-    async with place() as (bench, question):
-        surface = DiscordSurface(question)
+    async with place() as (bench, surface):
         first = await surface.post("one", turn="t1", part=0)
         assert await surface.post("one", turn="t1", part=0) == first
         assert texts(bench) == ["one"]
@@ -84,25 +105,30 @@ async def test_two_refused_questions_are_both_told() -> None:
     """A refused question has no turn, and no other question's answer may stand for its own."""
     async with served() as bench, bench.bot(Bot()) as bot:
         for _ in range(2):
-            surface = DiscordSurface(await asked(bench, bot))
+            surface = surface_of(bot, await asked(bench, bot))
             await surface.post("_Please ask again in a minute._", turn="", part=0)
         assert len(texts(bench)) == 2
 
 
 async def test_a_message_that_is_deleted_is_gone() -> None:
-    async with place() as (_, question):
-        surface = DiscordSurface(question)
+    async with place() as (_, surface):
         ref = await surface.post("one", turn="t1", part=0)
-        assert isinstance(question.channel, discord.TextChannel)
-        await question.channel.get_partial_message(int(ref.message)).delete()
+        await surface.delete(ref)
         with pytest.raises(MessageGone):
             await surface.edit(ref, "two")
 
 
+async def test_a_part_that_is_deleted_twice_is_deleted() -> None:
+    async with place() as (bench, surface):
+        ref = await surface.post("one", turn="t1", part=0)
+        await surface.delete(ref)
+        await surface.delete(ref)
+        assert texts(bench) == []
+
+
 @pytest.mark.parametrize("sign", ["x", "日", "🦊"])
 async def test_the_largest_part_is_within_discord_s_limit(sign: str) -> None:
-    async with place() as (bench, question):
-        surface = DiscordSurface(question)
+    async with place() as (bench, surface):
         [part, *_] = split(sign * LIMIT, surface.limit, surface.measure)
         await surface.post(part, turn="t1", part=0)
         assert texts(bench) == [part]
@@ -110,10 +136,82 @@ async def test_the_largest_part_is_within_discord_s_limit(sign: str) -> None:
 
 
 async def test_edits_are_counted_by_channel() -> None:
-    async with place() as (_, question):
-        assert DiscordSurface(question).scope == str(question.channel.id)
+    async with place() as (_, surface):
+        assert surface.scope == str(CHANNEL_IDS["general"])
 
 
 async def test_typing_is_shown_while_busy() -> None:
-    async with place() as (bench, question), DiscordSurface(question).busy():
-        assert bench.world.activity(channel="general", user="alice")
+    async with place() as (bench, surface), surface.busy():
+        await until(lambda: bench.world.activity(channel="general", user="alice"))
+
+
+async def test_typing_is_asked_for_once_by_all_answers_of_a_channel() -> None:
+    async with place() as (bench, surface), surface.busy():
+        await until(lambda: bench.world.activity(channel="general", user="alice"))
+        # A second call would fail, and the fault would be used up.
+        fault = Fault(kind="server_error", on="POST /channels/{channel_id}/typing", variant="503")
+        bench.world.faults.arm(fault)
+        async with surface.busy():
+            await surface.post("one", turn="t1", part=0)
+        assert bench.world.faults.num_fired == 0
+
+
+async def test_typing_that_fails_does_not_hurt_the_answer() -> None:
+    async with place() as (bench, surface):
+        bench.world.faults.arm(
+            Fault(kind="server_error", on="POST /channels/{channel_id}/typing", variant="503")
+        )
+        async with surface.busy():
+            await until(lambda: bench.world.faults.num_fired)
+            await surface.post("one", turn="t1", part=0)
+        assert texts(bench) == ["one"]
+
+
+@pytest.mark.parametrize("channel", ["general", "dm"])
+async def test_a_post_whose_answer_was_lost_is_found(channel: str) -> None:
+    """Discord trims a text as it stores it."""
+    async with place(channel) as (bench, surface):
+        first = await surface.post("one\n", turn="t1", part=0)
+        second = await surface.post("two", turn="t1", part=1)
+        assert await surface.find("one\n", turn="t1", part=0, known=unknown) == first
+        assert await surface.find("two", turn="t1", part=1, known=unknown) == second
+        assert len(texts(bench, channel)) == 2
+
+
+async def test_nothing_else_is_found_in_its_place() -> None:
+    """Neither another text, nor a person's, nor an answer to somebody else, nor an older one."""
+    async with served() as bench, bench.bot(Bot()) as bot:
+        channel = await bot.channel()
+        await channel.send("four")
+        question = await asked(bench, bot)
+        surface = surface_of(bot, question)
+        other = surface_of(bot, await asked(bench, bot))
+        await surface.post("one, and more", turn="t1", part=0)
+        await bench.world.post(channel="general", user="bob", text="two", reply_to=str(question.id))
+        await other.post("three", turn="t2", part=0)
+        await channel.send("five")
+        for text in ("one", "two", "three", "four", "five"):
+            assert await surface.find(text, turn="t1", part=0, known=unknown) is None
+        assert await surface.find("three", turn="t1", part=1, known=unknown) is None
+
+
+async def test_a_message_that_is_known_is_not_found_again() -> None:
+    """Two answers may say the same."""
+    async with place() as (_, surface):
+        first = await surface.post("same", turn="t1", part=1)
+        second = await surface.post("same", turn="t2", part=1)
+
+        async def known(ref: MessageRef) -> bool:
+            return ref == first
+
+        assert await surface.find("same", turn="t2", part=1, known=known) == second
+
+
+async def test_a_lost_post_is_found_behind_others_but_not_at_any_distance() -> None:
+    async with place() as (bench, surface):
+        for number in range(LOOK_BACK - 1):
+            await bench.world.post(channel="general", user="bob", text=str(number))
+        ref = await surface.post("last", turn="t1", part=0)
+        assert await surface.find("last", turn="t1", part=0, known=unknown) == ref
+        await surface.post("one too far", turn="t1", part=1)
+        assert await surface.find("one too far", turn="t1", part=1, known=unknown) is None

@@ -186,7 +186,7 @@ async def reacted(ear: Ear, emoji: str, *, channel: str = "general", **how: Any)
         channel=channel, message=str(sent.id), user="alice", emoji=emoji, present=True, **how
     )
     await until(lambda: len(events) > before)
-    found = reaction(events[-1], name="Alice", at=2.5)
+    found = reaction(events[-1], me=BOT_USER_ID, name="Alice", at=2.5)
     assert found.ref.message == str(sent.id)
     return found
 
@@ -201,6 +201,7 @@ async def test_a_reaction_is_translated() -> None:
         present=True,
         at=2.5,
         kind="normal",
+        ours=True,
     )
 
 
@@ -216,7 +217,7 @@ async def test_a_reaction_taken_away_is_absent_and_otherwise_the_same() -> None:
             channel="general", message=added.ref.message, user="alice", emoji="👍🏽", present=False
         )
         await until(lambda: ear.bot.removed)
-        removed = reaction(ear.bot.removed[0], name="Alice", at=2.5)
+        removed = reaction(ear.bot.removed[0], me=BOT_USER_ID, name="Alice", at=2.5)
     assert not removed.present
     assert (removed.ref, removed.person, removed.emoji, removed.kind) == (
         added.ref,
@@ -244,7 +245,7 @@ def test_a_custom_emoji_is_known_by_its_id() -> None:
     }
     emoji = discord.PartialEmoji.from_dict(data["emoji"])
     event = discord.RawReactionActionEvent(data, emoji, "REACTION_ADD")
-    assert reaction(event, name="", at=1.0).emoji == "77"
+    assert reaction(event, me=BOT_USER_ID, name="", at=1.0).emoji == "77"
 
 
 def test_a_workspace_is_the_guild_or_dm() -> None:

@@ -17,6 +17,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.sandbox.people import handles
 from adapters.sandbox.slack import Knobs, SlackWorld
 from tests.waiting import until
 
@@ -54,12 +55,15 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def slack(knobs: Knobs = QUICK, **changes: Any) -> AsyncIterator[Served]:
+async def slack(
+    knobs: Knobs = QUICK, *, people: tuple[str, ...] = handles(), **changes: Any
+) -> AsyncIterator[Served]:
     """A world, served. `changes` are knobs that differ."""
     world = SlackWorld(
         bot_token=BOT_TOKEN,
         app_token=APP_TOKEN,
         signing_secret=SIGNING_SECRET,
+        people=people,
         knobs=replace(knobs, **changes),
     )
     port = 0

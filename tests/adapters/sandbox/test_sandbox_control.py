@@ -18,7 +18,7 @@ async def test_a_posted_message_is_read_back_with_all_that_there_is_to_see() -> 
     async with serving() as world:
         posted = await world.ask("POST", "/control/slack/messages", json=HELLO)
         answer = world.slack.say("Hello", thread=posted["id"])
-        world.slack.edit(answer, "Hello, alice")
+        world.slack.rewrite(answer, "Hello, alice")
         for user in ("bob", "alice"):
             given = await world.ask(
                 "POST",
@@ -81,6 +81,17 @@ async def test_a_direct_message_is_one_persons_and_alice_is_the_default() -> Non
         for query, text in (("", "I am alice"), ("&user=bob", "I am bob")):
             (seen,) = await world.ask("GET", f"/control/slack/messages?channel=dm{query}")
             assert seen["text"] == text
+
+
+async def test_the_newest_messages_are_read_alone() -> None:
+    async with serving() as world:
+        for number in range(5):
+            world.slack.say(str(number))
+        seen = await world.ask("GET", "/control/slack/messages?channel=general&newest=2")
+        assert [one["text"] for one in seen] == ["3", "4"]
+        path = "/control/slack/messages?channel=general&newest=0"
+        answer = await world.ask("GET", path, status=400)
+        assert answer["error"].startswith("newest: Input should be greater than or equal to 1")
 
 
 async def test_the_state_names_people_channels_connections_and_activity() -> None:
@@ -175,7 +186,7 @@ async def test_a_wrong_reaction_is_refused_in_one_line(change: dict[str, Any], l
         ("", "channel: missing"),
         ("?channel=nope", "channel: 'nope' is unknown; allowed: general, random, dm"),
         ("?channel=dm&user=eve", "user: 'eve' is unknown; allowed: alice, bob, carol, dave"),
-        ("?channel=dm&limit=3", "'limit': unknown key; allowed: channel, user"),
+        ("?channel=dm&limit=3", "'limit': unknown key; allowed: channel, user, newest"),
         ("?channel=dm&channel=dm", "query: each key may stand there once"),
     ],
 )
@@ -195,7 +206,7 @@ async def test_a_wrong_query_is_refused_in_one_line(query: str, line: str) -> No
             "platform 'teams' is unknown; allowed: slack, discord",
         ),
         ("GET", "/control/nothing", 404, "Not Found"),
-        ("DELETE", "/control/slack/messages", 405, "Method Not Allowed"),
+        ("PUT", "/control/slack/messages", 405, "Method Not Allowed"),
         ("OPTIONS", "/control/slack/messages", 405, "Method Not Allowed"),
     ],
 )
@@ -289,7 +300,7 @@ async def test_a_burst_of_changes_is_told_at_most_ten_times_a_second() -> None:
         num_edits = 0
         while clock.time() - started < 0.5:
             num_edits += 1
-            world.slack.edit(message, "word " * num_edits)
+            world.slack.rewrite(message, "word " * num_edits)
             await asyncio.sleep(0.002)
         num_told = 0
         while (await _event(stream))[0] == "event: change":

@@ -6,12 +6,13 @@ import discord
 import pytest
 
 from adapters.sandbox.discord import BOT_ROLE_ID, BOT_USER_ID, PEOPLE_IDS, PEOPLE_ROLE_ID
+from adapters.sandbox.people import handles
 from tests.adapters.sandbox.discord_bench import served
 from tests.waiting import until
 
 ALICE, BOB = PEOPLE_IDS["alice"], PEOPLE_IDS["bob"]
 LOUD = f"@everyone <@{ALICE}> <@&{PEOPLE_ROLE_ID}>"
-EVERYBODY = frozenset(PEOPLE_IDS.values())
+EVERYBODY = frozenset(PEOPLE_IDS[handle] for handle in handles())
 NONE = discord.AllowedMentions.none()
 
 

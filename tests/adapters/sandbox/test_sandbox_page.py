@@ -50,12 +50,43 @@ async def test_a_person_writes_and_sees_the_answer_grow() -> None:
         shown = slack.locator(f'[data-message="{answer}"]')
         await expect(shown.get_by_text("BOT")).to_be_visible()
         await expect(shown.get_by_text("(edited)")).to_be_hidden()
-        world.slack.edit(answer, "Candour is honesty.")
+        world.slack.rewrite(answer, "Candour is honesty.")
         world.slack.show_activity(None)
         await expect(shown.locator(".text")).to_have_text("Candour is honesty.")
         await expect(shown.get_by_text("(edited)")).to_be_visible()
         await expect(slack.get_by_text("candor is typing…")).to_be_hidden()
         await expect(discord.locator(".message")).to_have_count(0)
+
+
+async def test_a_person_edits_and_deletes_their_own_messages_alone() -> None:
+    async with serving() as world, sitting_at(world) as page:
+        side = page.locator("#discord")
+        for user in ("alice", "bob"):
+            await world.discord.post(channel="general", user=user, text=f"{user} asks")
+        mine, other = (side.locator(f".message[data-user={user}]") for user in ("alice", "bob"))
+        await other.hover()
+        await expect(other.get_by_role("button", name="Edit")).to_be_hidden()
+        await expect(other.get_by_role("button", name="Delete")).to_be_hidden()
+
+        await mine.hover()
+        await mine.get_by_role("button", name="Edit").click()
+        box = side.locator(".write")
+        await expect(side.get_by_text("Editing alice: alice asks")).to_be_visible()
+        await expect(box).to_have_value("alice asks")
+        await box.fill("alice wonders")
+        await box.press("Enter")
+        await expect(mine.locator(".text")).to_have_text("alice wonders")
+        await expect(mine.get_by_text("(edited)")).to_be_visible()
+        await expect(box).to_have_value("")
+
+        await mine.hover()
+        await mine.get_by_role("button", name="Edit").click()
+        await box.press("Escape")
+        await expect(box).to_have_value("")
+        await mine.get_by_role("button", name="Delete").click()
+        await expect(mine).to_have_count(0)
+        (left,) = world.discord.messages(channel="general", user="bob")
+        assert left.user == "bob"
 
 
 @pytest.mark.parametrize("name", ["slack", "discord"])
@@ -175,7 +206,7 @@ async def test_what_is_already_there_survives_a_growing_answer() -> None:
         last = page.locator(f'#slack [data-message="{answer}"] .text p')
         await expect(last).to_have_count(2)
         # At the bottom, the newest stays in sight.
-        world.slack.edit(answer, "First paragraph.\n\nSecond grows\n" + "and grows\n" * 40)
+        world.slack.rewrite(answer, "First paragraph.\n\nSecond grows\n" + "and grows\n" * 40)
         await expect(last.nth(1)).to_contain_text("and grows")
         below = "node => node.scrollHeight - node.scrollTop - node.clientHeight"
         assert await scroll.evaluate(below) < 2
@@ -183,7 +214,7 @@ async def test_what_is_already_there_survives_a_growing_answer() -> None:
         await last.first.evaluate("node => getSelection().selectAllChildren(node)")
         await scroll.evaluate("node => { node.scrollTop = 100; }")
         await expect(page.get_by_role("button", name="↓ Latest").first).to_be_visible()
-        world.slack.edit(answer, "First paragraph.\n\nSecond is done\n" + "and grows\n" * 60)
+        world.slack.rewrite(answer, "First paragraph.\n\nSecond is done\n" + "and grows\n" * 60)
         await expect(last.nth(1)).to_contain_text("Second is done")
         assert await scroll.evaluate("node => node.scrollTop") == 100
         assert await page.evaluate("getSelection().toString()") == "First paragraph."

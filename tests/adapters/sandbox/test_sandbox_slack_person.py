@@ -41,7 +41,7 @@ async def test_people_read_what_they_typed() -> None:
 @settings(deadline=None, database=None)
 @given(st.text(alphabet="ab @candor<>&|!#;lt\nhttps://.", max_size=60))
 def test_whatever_is_typed_is_read_back(typed: str) -> None:
-    stored, elements = compose(typed)
+    stored, elements = compose(typed, {USER_IDS["alice"], BOT_USER_ID})
     assert shown(stored) == typed
     assert "".join(map(_element_text, elements)) == typed
 

@@ -203,11 +203,16 @@ async def test_events_wait_while_nobody_is_connected() -> None:
         await until(lambda: not served.world.connected())
 
 
-async def test_events_beyond_the_limit_are_dropped() -> None:
+async def test_events_beyond_the_limit_are_dropped_with_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with slack(max_pending_events=2) as served:
-        for text in ("one", "two", "three"):
+        for text in ("one", "two", "three", "four"):
             await served.world.post(channel="dm", user="alice", text=text)
         assert served.world.pending_events == 2
+        assert [record.getMessage() for record in caplog.records] == [
+            "slack sandbox: 2 events are waiting; more are dropped"
+        ]
 
 
 async def test_a_ticket_opens_one_connection_only() -> None:

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import WSCloseCode, web
 
 from adapters.sandbox.faults import Fault, Faults, Kind
+from adapters.sandbox.people import handles
 from adapters.sandbox.platform import (
     BOT_HANDLE,
     CHANNELS,
@@ -49,6 +50,7 @@ class TinyPlatform:
     """`Platform` in memory."""
 
     name: Literal["discord", "slack"]
+    people: tuple[str, ...] = handles()
     closed: bool = False
     online: bool = True
     _rooms: dict[str, list[MessageView]] = field(default_factory=dict)
@@ -74,7 +76,7 @@ class TinyPlatform:
     def say(self, text: str, *, channel: str = "general", thread: str | None = None) -> str:
         return self._add(channel, BOT_HANDLE, text, thread=thread, reply_to=None)
 
-    def edit(self, message: str, text: str, *, channel: str = "general") -> None:
+    def rewrite(self, message: str, text: str, *, channel: str = "general") -> None:
         self._replace(channel, message, text=text, edited=True)
 
     def forget(self, channel: str) -> None:
@@ -122,6 +124,19 @@ class TinyPlatform:
                 self._find(room, reference)
         return self._add(room, user, text, thread=thread, reply_to=reply_to)
 
+    async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
+        self._own(self._room(channel, user), message, user)
+        self.rewrite(message, text, channel=self._room(channel, user))
+
+    async def delete(self, *, channel: str, message: str, user: str) -> None:
+        room = self._room(channel, user)
+        self._rooms[room].remove(self._own(room, message, user, BOT_HANDLE))
+        self._changed()
+
+    async def clear_reactions(self, *, channel: str, message: str, emoji: str | None) -> None:
+        left = [one for one in self._find(channel, message).reactions if one.emoji != emoji]
+        self._replace(channel, message, reactions=tuple(left) if emoji else ())
+
     async def react(
         self, *, channel: str, message: str, user: str, emoji: str, present: bool
     ) -> None:
@@ -135,8 +150,10 @@ class TinyPlatform:
             reactions=tuple(ReactionView(name, who) for name, who in given.items() if who),
         )
 
-    def messages(self, *, channel: str, user: str) -> Sequence[MessageView]:
-        return tuple(self._rooms.get(self._room(channel, user), ()))
+    def messages(
+        self, *, channel: str, user: str, newest: int | None = None
+    ) -> Sequence[MessageView]:
+        return tuple(self._rooms.get(self._room(channel, user), ()))[-(newest or 0) :]
 
     def audit(self) -> Sequence[AuditView]:
         return [
@@ -177,6 +194,12 @@ class TinyPlatform:
             if view.id == message:
                 return view
         raise ControlError(f"message: {message!r} is unknown")
+
+    def _own(self, room: str, message: str, *authors: str) -> MessageView:
+        view = self._find(room, message)
+        if view.user not in authors:
+            raise ControlError(f"message: {message!r} is somebody else's")
+        return view
 
     def _add(
         self, room: str, user: str, text: str, *, thread: str | None, reply_to: str | None
@@ -266,10 +289,12 @@ class World:
 
 
 @asynccontextmanager
-async def serving(*, heartbeat_s: float = 15.0) -> AsyncIterator[World]:
+async def serving(
+    *, heartbeat_s: float = 15.0, people: tuple[str, ...] = handles()
+) -> AsyncIterator[World]:
     """A `World` for as long as the block lasts."""
-    slack, discord = TinyPlatform("slack"), TinyPlatform("discord")
-    sandbox = Sandbox(platforms=[slack, discord], port=0, heartbeat_s=heartbeat_s)
+    slack, discord = TinyPlatform("slack", people), TinyPlatform("discord", people)
+    sandbox = Sandbox(platforms=[slack, discord], people=people, port=0, heartbeat_s=heartbeat_s)
     async with (
         asyncio.timeout(60),
         sandbox,

@@ -1,23 +1,13 @@
-"""Slack's events as ours, and what is written out to Slack."""
+"""Slack's events as ours."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.markdown import split, utf8_size
-from adapters.slack.surface import LIMIT, SlackSurface
 from adapters.slack.translate import incoming, plain, reaction
 from bot.domain import Incoming, MessageRef, Person, Reaction
-from bot.errors import MessageGone, PlatformUnavailable
 
 ME, TEAM = "UBOT", "T1"
 TS = "1795427000.000100"
@@ -223,29 +213,30 @@ def reaction_event(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_reaction_is_translated() -> None:
-    assert reaction(reaction_event(), team=TEAM) == Reaction(
+    assert reaction(reaction_event(), team=TEAM, me=ME) == Reaction(
         ref=MessageRef("slack", TEAM, "C1", TS),
         person=Person("slack", "U1"),
         emoji="+1",
         present=True,
         at=1795427009.0005,
+        ours=True,
     )
 
 
 def test_a_reaction_taken_away_is_absent() -> None:
-    found = reaction(reaction_event(type="reaction_removed"), team=TEAM)
+    found = reaction(reaction_event(type="reaction_removed"), team=TEAM, me=ME)
     assert found is not None
     assert not found.present
 
 
 def test_a_reaction_keeps_its_skin_tone() -> None:
-    found = reaction(reaction_event(reaction="+1::skin-tone-3"), team=TEAM)
+    found = reaction(reaction_event(reaction="+1::skin-tone-3"), team=TEAM, me=ME)
     assert found is not None
     assert found.emoji == "+1::skin-tone-3"
 
 
 def test_a_reaction_without_a_time_has_the_message_s() -> None:
-    found = reaction(reaction_event(event_ts=None), team=TEAM)
+    found = reaction(reaction_event(event_ts=None), team=TEAM, me=ME)
     assert found is not None
     assert found.at == float(TS)
 
@@ -254,178 +245,4 @@ def test_a_reaction_without_a_time_has_the_message_s() -> None:
     "item", [{"type": "file", "file": "F1"}, {"type": "file_comment"}, {}, None]
 )
 def test_a_reaction_on_what_is_no_message_is_none(item: dict[str, str] | None) -> None:
-    assert reaction(reaction_event(item=item), team=TEAM) is None
-
-
-# The surface, over a real client and a server on loopback
-
-
-@dataclass
-class Api:
-    """Two methods of Slack's Web API, which keep what they are told."""
-
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    answer: dict[str, Any] = field(default_factory=lambda: {"ok": True, "ts": "9.1"})
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    url: str = ""
-
-    async def call(self, request: web.Request) -> web.Response:
-        self.told.append((request.match_info["method"], await request.json()))
-        return web.json_response(self.answer, status=self.status, headers=self.headers)
-
-    def client(self) -> AsyncWebClient:
-        return AsyncWebClient(token="xoxb-1", base_url=self.url, timeout=5, retry_handlers=[])
-
-
-@asynccontextmanager
-async def slack() -> AsyncIterator[Api]:
-    api = Api()
-    app = web.Application(client_max_size=10**8)
-    app.router.add_post("/api/{method}", api.call)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        api.url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
-        yield api
-    finally:
-        await runner.cleanup()
-
-
-async def posted(text: str, asked: Incoming | None = None) -> dict[str, Any]:
-    """What Slack is told when a text is posted."""
-    async with slack() as api:
-        surface = SlackSurface(api.client(), asked or question())
-        await surface.post(text, turn="t1", part=0)
-        [(method, body)] = api.told
-    assert method == "chat.postMessage"
-    return body
-
-
-async def test_a_part_is_posted_in_the_thread_of_its_question() -> None:
-    body = await posted("It is **so**.")
-    assert body["channel"] == "C1"
-    assert body["thread_ts"] == TS
-    assert body["text"] == "It is **so**."
-    assert body["blocks"] == [{"type": "markdown", "text": "It is **so**."}]
-    assert body["metadata"]["event_payload"] == {"turn": "t1", "part": 0}
-    assert not body["unfurl_links"]
-
-
-async def test_an_answer_to_a_direct_message_stands_at_its_top_level() -> None:
-    body = await posted("It is so.", question(channel="D1", channel_type="im"))
-    assert "thread_ts" not in body
-
-
-async def test_a_posted_part_is_known_by_its_ts() -> None:
-    async with slack() as api:
-        surface = SlackSurface(api.client(), question())
-        ref = await surface.post("It is so.", turn="t1", part=0)
-        assert ref == MessageRef("slack", TEAM, "C1", "9.1")
-        await surface.edit(ref, "It was so.")
-    method, body = api.told[-1]
-    assert method == "chat.update"
-    assert (body["channel"], body["ts"]) == ("C1", "9.1")
-    assert body["blocks"] == [{"type": "markdown", "text": "It was so."}]
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["<!channel> look", "<!here|here>", "<@U2> look", "<!subteam^S1>", "<#C2>", "a<!everyone>b"],
-)
-async def test_what_a_model_writes_pings_nobody(text: str) -> None:
-    body = await posted(text)
-    for written in (body["text"], body["blocks"][0]["text"]):
-        assert not any(control in written for control in ("<!", "<@", "<#"))
-        assert written.replace("\u2060", "") == text
-
-
-@pytest.mark.parametrize("text", ["1 < 2", "<b>bold</b>", "<https://a.example|x>", "a <- b"])
-async def test_other_angle_brackets_are_left_alone(text: str) -> None:
-    assert (await posted(text))["text"] == text
-
-
-@pytest.mark.parametrize(
-    "sign", ["x", "ü", "日", "🦊", "<", "<!", "<@", "&", "*", "`", "\n", "<!channel>", "a b"]
-)
-async def test_the_largest_part_is_within_slack_s_limits(sign: str) -> None:
-    """12,000 characters of markdown blocks, and 4,000 of text in chat.update."""
-    surface = SlackSurface(AsyncWebClient(), question())
-    for part in split(sign * LIMIT, surface.limit, surface.measure)[:2]:
-        body = await posted(part)
-        assert len(body["blocks"][0]["text"]) <= 12_000
-        assert len(body["text"]) <= 4_000
-
-
-def test_a_surface_measures_bytes_and_is_edited_within_its_workspace_s_budget() -> None:
-    surface = SlackSurface(AsyncWebClient(), question())
-    assert surface.limit == LIMIT
-    assert surface.measure("naïve 日本") == utf8_size("naïve 日本")
-    assert surface.scope == TEAM
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "kind"),
-    [
-        (200, "channel_not_found", MessageGone),
-        (200, "is_archived", MessageGone),
-        (200, "message_not_found", MessageGone),
-        (200, "not_in_channel", MessageGone),
-        (200, "ratelimited", PlatformUnavailable),
-        (429, "ratelimited", PlatformUnavailable),
-        (200, "internal_error", PlatformUnavailable),
-        (500, "", PlatformUnavailable),
-        (503, "service_unavailable", PlatformUnavailable),
-        (200, "invalid_blocks", SlackApiError),
-        (200, "invalid_auth", SlackApiError),
-    ],
-)
-async def test_a_refusal_is_told_by_its_kind(status: int, code: str, kind: type[Exception]) -> None:
-    async with slack() as api:
-        api.status, api.answer = status, {"ok": False, "error": code}
-        surface = SlackSurface(api.client(), question())
-        with pytest.raises(kind):
-            await surface.post("It is so.", turn="t1", part=0)
-        with pytest.raises(kind):
-            await surface.edit(MessageRef("slack", TEAM, "C1", "9.1"), "It was so.")
-
-
-async def test_how_long_to_wait_is_told() -> None:
-    async with slack() as api:
-        api.status, api.answer = 429, {"ok": False, "error": "ratelimited"}
-        api.headers = {"Retry-After": "7"}
-        with pytest.raises(PlatformUnavailable) as caught:
-            await SlackSurface(api.client(), question()).post("It is so.", turn="t1", part=0)
-    assert caught.value.retry_after_s == 7
-
-
-async def test_an_error_page_in_place_of_an_answer_is_unavailable() -> None:
-    async def page(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        body = b"<html>Bad Gateway</html>"
-        writer.write(
-            b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nConnection: close\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-        )
-        writer.close()
-
-    async with await asyncio.start_server(page, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/"
-        client = AsyncWebClient(token="xoxb-1", base_url=url, timeout=5, retry_handlers=[])
-        with pytest.raises(PlatformUnavailable):
-            await SlackSurface(client, question()).post("It is so.", turn="t1", part=0)
-
-
-async def test_a_slack_that_is_not_there_is_unavailable() -> None:
-    client = AsyncWebClient(
-        token="xoxb-1", base_url="http://127.0.0.1:1/api/", timeout=5, retry_handlers=[]
-    )
-    with pytest.raises(PlatformUnavailable):
-        await SlackSurface(client, question()).post("It is so.", turn="t1", part=0)
-
-
-async def test_showing_that_an_answer_comes_needs_no_call() -> None:
-    async with slack() as api:
-        async with SlackSurface(api.client(), question()).busy():
-            pass
-        assert api.told == []
+    assert reaction(reaction_event(item=item), team=TEAM, me=ME) is None

@@ -14,7 +14,8 @@ from transformers import AutoModelForCausalLM
 
 from bot.engine.answer import Answer
 from bot.engine.backend import GATHERED
-from bot.engine.body import ChatBody, CompletionBody, parse
+from bot.engine.body import ChatBody, CompletionBody
+from bot.engine.checked import parse
 from bot.engine.metrics import Metrics
 from bot.engine.request import Delta
 from bot.engine.stats import Stats

@@ -58,7 +58,7 @@ def test_a_long_run_of_broken_bytes_does_not_wait_for_its_end(tokenizer: Tokeniz
     half = tokenizer.encode("é").ids[:1]
     deltas = grown(tokenizer, half * 500)
     assert "".join(deltas) == tokenizer.decode(half * 500)
-    assert max(map(len, deltas)) <= 2
+    assert max(map(len, deltas)) <= 32
 
 
 def matched(stops: list[str], deltas: list[str]) -> tuple[list[str], bool]:

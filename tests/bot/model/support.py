@@ -38,8 +38,11 @@ async def client_of(
         yield model
 
 
-async def answer_of(model: Model, messages: Sequence[Message] = QUESTION) -> list[Delta]:
-    async with aclosing(model.stream(messages, SAMPLING, user="slack/U1")) as deltas:
+async def answer_of(
+    model: Model, messages: Sequence[Message] = QUESTION, *, begun: str = ""
+) -> list[Delta]:
+    asked = model.stream(messages, SAMPLING, user="slack/U1", begun=begun)
+    async with aclosing(asked) as deltas:
         return [delta async for delta in deltas]
 
 

@@ -1,0 +1,154 @@
+"""What Discord still tells of what has happened there."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import discord
+import structlog
+
+from adapters.discord.calls import Calls
+from adapters.discord.translate import emoji_of, incoming
+from bot.domain import Incoming, MessageRef, Person, Reaction
+from bot.errors import MessageGone
+from bot.feedback.signal import sign_of
+from bot.store.places import Places
+
+log = structlog.get_logger()
+
+MOST: Final = 500
+"""Messages of one channel that are looked at."""
+
+KNOWN_S: Final = 7 * 86_400.0
+"""Who asked within so many seconds is known."""
+DIRECT: Final = 500
+"""Direct messages that are looked at."""
+OPENED: Final = 50
+"""Direct messages opened at once: Discord slows down a bot that opens many."""
+
+_KINDS: Final = (discord.ReactionType.normal, discord.ReactionType.burst)
+
+
+class DiscordHistory:
+    """Reading back through the client of the moment."""
+
+    def __init__(self, calls: Calls, places: Places) -> None:
+        self._calls = calls
+        self._places = places
+
+    async def question(self, ref: MessageRef) -> Incoming | None:
+        """A message as it stands now; None when it was deleted, or is no question any more."""
+
+        async def read(client: discord.Client) -> Incoming | None:
+            try:
+                message = await _place(client, ref).fetch_message(int(ref.message))
+            except discord.NotFound:
+                return None
+            return incoming(message, client.user) if client.user else None
+
+        return await self._calls.do(int(ref.channel), read)
+
+    async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
+        """The reactions of people that may be votes. Raises MessageGone."""
+
+        async def read(client: discord.Client) -> list[Reaction]:
+            message = await _place(client, ref).fetch_message(int(ref.message))
+            return [
+                Reaction(
+                    ref,
+                    Person("discord", str(user.id), user.display_name),
+                    emoji_of(one.emoji),
+                    present=True,
+                    at=message.created_at.timestamp(),
+                    kind=kind.name,
+                    ours=True,
+                )
+                for one in message.reactions
+                if sign_of(emoji_of(one.emoji))
+                for kind, count in zip(_KINDS, (one.normal_count, one.burst_count), strict=True)
+                if count
+                async for user in one.users(type=kind)
+                if not user.bot
+            ]
+
+        return await self._calls.do(int(ref.channel), read)
+
+    async def missed(self, since: float) -> AsyncIterator[Incoming]:
+        """What people wrote since then in channels, active threads and known direct messages."""
+        for channel_id in await self._calls.do(0, lambda client: _later(client, since)):
+            async for each in self._of(channel_id, since):
+                yield each
+        for channel_id in await self._direct():
+            async for each in self._of(channel_id, since):
+                yield each
+
+    async def _direct(self) -> list[int]:
+        """The direct messages with people that are known; a stranger's come by event alone.
+
+        Discord lists none for a bot, so who asked in a channel has one opened, once.
+        """
+        since = time.time() - KNOWN_S
+        asked = await self._places.conversations("discord", since, DIRECT)
+        channels = [int(one.channel) for one in asked if one.place == "dm"]
+        opened = await self._places.direct("discord")
+        missing = [
+            person
+            for person in await self._places.askers("discord", since, DIRECT)
+            if person not in opened
+        ]
+        for person in missing[:OPENED]:
+            try:
+                channel = await self._calls.do(0, partial(_open, person=int(person)))
+            except MessageGone as error:  # who left, or blocked us
+                log.info("no direct messages", person=person, error=str(error))
+                channel = ""
+            await self._places.set_direct("discord", person, channel)
+            opened[person] = channel
+        known = {int(channel) for channel in opened.values() if channel}
+        return [*channels, *sorted(known - set(channels))]
+
+    async def _of(self, channel_id: int, since: float) -> AsyncIterator[Incoming]:
+        async def read(client: discord.Client) -> list[Incoming]:
+            known = client.get_channel(channel_id)
+            channel: discord.abc.Messageable = (
+                known
+                if isinstance(known, discord.abc.Messageable)
+                else client.get_partial_messageable(channel_id)
+            )
+            after = datetime.fromtimestamp(since, UTC)
+            return [
+                found
+                async for message in channel.history(limit=MOST, after=after, oldest_first=True)
+                if client.user and (found := incoming(message, client.user))
+            ]
+
+        try:
+            found = await self._calls.do(channel_id, read)
+        except MessageGone as error:  # no permission to read what was written
+            log.info("channel not caught up", channel=channel_id, error=str(error))
+            return
+        for each in found:
+            yield each
+
+
+async def _later(client: discord.Client, since: float) -> list[int]:
+    """The channels and active threads of all servers in which something was written since then."""
+    oldest = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
+    spoken_in: list[discord.TextChannel | discord.VoiceChannel | discord.Thread] = [
+        channel
+        for guild in client.guilds
+        for channels in (guild.text_channels, guild.voice_channels, guild.threads)
+        for channel in channels
+    ]
+    return [one.id for one in spoken_in if (one.last_message_id or 0) >= oldest]
+
+
+async def _open(client: discord.Client, *, person: int) -> str:
+    return str((await client.create_dm(discord.Object(person))).id)
+
+
+def _place(client: discord.Client, ref: MessageRef) -> discord.PartialMessageable:
+    guild = int(ref.workspace) if ref.workspace.isdecimal() else None
+    return client.get_partial_messageable(int(ref.channel), guild_id=guild)

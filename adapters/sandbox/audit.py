@@ -1,0 +1,43 @@
+"""The audit of a platform as JSON: quick, since it lists every message that exists."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from adapters.sandbox.platform import AuditView
+
+
+def audit_answer(found: Iterable[AuditView]) -> web.Response:
+    """All messages for an auditor; their reactions by person, since a vote is a person's."""
+    body = orjson.dumps([_audited(one) for one in found])
+    return web.Response(
+        body=body,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _audited(one: AuditView) -> dict[str, Any]:
+    view = one.view
+    by_person: dict[str, list[str]] = {}
+    for reaction in view.reactions:
+        for person in reaction.users:
+            by_person.setdefault(person, []).append(reaction.emoji)
+    return {
+        "id": view.id,
+        "user": view.user,
+        "bot": view.bot,
+        "text": view.text,
+        "thread": view.thread,
+        "reply_to": view.reply_to,
+        "edited": view.edited,
+        "reactions": by_person,
+        "bursts": one.bursts,
+        "channel": one.channel,
+        "person": one.person,
+        "nonce": one.nonce,
+        "metadata": one.metadata,
+        "streaming": one.streaming,
+    }

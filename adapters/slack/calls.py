@@ -1,0 +1,158 @@
+"""Every call of Slack's Web API: within the budgets, repeated where that is safe.
+
+Promises: no method is called more often than Slack's tiers allow, whoever calls; after a 429 nobody
+calls that method before `Retry-After` is over; what may have been done is repeated only where doing
+it twice is like doing it once. `chat.postMessage` is not: after an ambiguous failure it raises, and
+the caller looks first whether the message is there.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.backoff import Backoff
+from adapters.slack.budget import Budget, Rate, tier
+from adapters.slack.errors import NotSent, RateLimited, TokenRefused, code, converted
+from bot.errors import PlatformUnavailable
+
+log = structlog.get_logger()
+
+HTTP_S: Final = 30
+"""Seconds that one request may take."""
+WAIT_S: Final = 60.0
+"""Seconds after which a call makes no further attempt."""
+TRIES: Final = 4
+RETRY_S: Final = 0.5
+RETRY_MAX_S: Final = 8.0
+
+TIER_2, TIER_3, TIER_4 = tier(20), tier(50), tier(100)
+"""Calls a minute: https://docs.slack.dev/apis/web-api/rate-limits"""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How often a method may be called, and whether twice is like once.
+
+    `by_channel`: each channel has the whole rate. `settled`: errors which say that what the call
+    wants is so already.
+    """
+
+    rate: Rate
+    repeatable: bool = True
+    by_channel: bool = False
+    settled: frozenset[str] = frozenset()
+
+
+METHODS: Final[Mapping[str, Method]] = {
+    # Not repeated here: the supervisor of the sockets has a rhythm of its own.
+    "apps.connections.open": Method(TIER_3, repeatable=False),
+    "auth.test": Method(TIER_4),
+    # About one a second in a channel, in short bursts: five in any five seconds.
+    "chat.postMessage": Method(Rate(2, 1.25), repeatable=False, by_channel=True),
+    "chat.update": Method(TIER_3),
+    "chat.delete": Method(TIER_3, settled=frozenset({"message_not_found"})),
+    "conversations.history": Method(TIER_3),
+    "conversations.info": Method(TIER_3),
+    "conversations.list": Method(TIER_2),
+    "conversations.replies": Method(TIER_3),
+    "reactions.add": Method(TIER_3, settled=frozenset({"already_reacted"})),
+    "reactions.get": Method(TIER_3),
+    "reactions.remove": Method(TIER_2, settled=frozenset({"no_reaction"})),
+    "users.conversations": Method(TIER_3),
+    "users.info": Method(TIER_4),
+}
+
+
+def web_client(token: str | None, api_url: str, *, timeout_s: int = HTTP_S) -> AsyncWebClient:
+    """The SDK's client, without its own repetitions.
+
+    Its handler for broken connections repeats a post whose answer was lost, and so posts it twice;
+    the one for 429 lets every caller run into the limit on his own.
+    """
+    return AsyncWebClient(
+        token=token, base_url=api_url.rstrip("/") + "/", timeout=timeout_s, retry_handlers=[]
+    )
+
+
+class Calls:
+    """The calls of one workspace."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        *,
+        methods: Mapping[str, Method] = METHODS,
+        wait_s: float = WAIT_S,
+    ) -> None:
+        """`client` repeats nothing itself, see `web_client`."""
+        self.client = client
+        self._methods = methods
+        self._wait_s = wait_s
+        self._budgets = {name: Budget(name, method.rate) for name, method in methods.items()}
+        self._refused: set[str] = set()
+
+    async def do(
+        self, method: str, *, urgent: bool = False, wait_s: float | None = None, **arguments: Any
+    ) -> Mapping[str, Any]:
+        """Call `method` (such as "chat.update") and return Slack's answer.
+
+        The answer is empty where what the call wants was so already. `urgent` goes before all
+        others that wait; no attempt begins later than `wait_s` seconds from now.
+
+        Raises PlatformUnavailable (in its kinds, see `adapters.slack.errors`), MessageGone, and
+        SlackApiError for what only a change of our code or of the app's settings can cure;
+        ValueError for a method without a budget.
+        """
+        spec = self._methods.get(method)
+        if spec is None:
+            raise ValueError(f"no budget is known for {method}")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (self._wait_s if wait_s is None else wait_s)
+        lane = str(arguments.get("channel", "")) if spec.by_channel else ""
+        backoff = Backoff(RETRY_S, RETRY_MAX_S)
+        while True:
+            await self._budgets[method].enter(lane, urgent=urgent, until=until)
+            try:
+                return await self._once(method, spec, arguments)
+            except TokenRefused:
+                raise
+            except RateLimited as error:
+                self._budgets[method].pause(error.pause_s)
+                log.warning("Slack limits our calls", method=method, pause_s=error.pause_s)
+            except PlatformUnavailable as error:
+                pause_s = backoff.failed()
+                safe = spec.repeatable or isinstance(error, NotSent)
+                if not safe or backoff.failures == TRIES or loop.time() + pause_s > until:
+                    raise
+                log.info(
+                    "call repeated", method=method, error=str(error), again_in_s=round(pause_s, 1)
+                )
+                await asyncio.sleep(pause_s)
+
+    async def _once(
+        self, method: str, spec: Method, arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        token = "slack.app_token" if "app_token" in arguments else "slack.bot_token"
+        try:
+            async with converted():
+                try:
+                    answer = await getattr(self.client, method.replace(".", "_"))(**arguments)
+                except SlackApiError as error:
+                    if code(error) in spec.settled:
+                        return {}
+                    raise
+        except TokenRefused as error:
+            if token not in self._refused:
+                self._refused.add(token)
+                log.error("Slack refuses our token", setting=token, error=error.code)
+            raise
+        if token in self._refused:
+            self._refused.discard(token)
+            log.info("Slack takes our token again", setting=token)
+        data: Mapping[str, Any] = answer.data
+        return data
