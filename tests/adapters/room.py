@@ -134,7 +134,7 @@ class Room:
                 return ref
         return None
 
-    async def edit(self, ref: MessageRef, text: str) -> None:
+    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
         await self._meet("edit")
         self._check(text)
         if ref.message not in self.messages:

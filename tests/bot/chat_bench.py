@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -21,11 +21,10 @@ from bot.domain import (
     Turn,
     TurnStatus,
 )
-from bot.errors import CannotContinue
 from bot.events import Ended, Event, Events, Text
 from bot.generation import Generation
 from bot.intake import Intake
-from bot.model import Delta, Message, Model
+from bot.model import Model
 from bot.settings import ChatSettings
 from bot.store.inbox import Inbox
 from bot.store.people import People
@@ -82,32 +81,6 @@ class Gate:
         self.opened.set()
 
 
-class Continuing(Model):
-    """A client of a server that goes on with half an answer, or with `refuses` cannot.
-
-    The scripted server says the whole; what is begun is left out of it.
-    """
-
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        super().__init__(url, timeout_s=timeout_s)
-        self.begun: list[str] = []
-        self.refuses = False
-
-    async def stream(
-        self, messages: Sequence[Message], sampling: Sampling, *, user: str, begun: str = ""
-    ) -> AsyncGenerator[Delta, None]:
-        self.begun.append(begun)
-        if begun and self.refuses:
-            raise CannotContinue("this server does not go on with half an answer")
-        async with aclosing(super().stream(messages, sampling, user=user)) as deltas:
-            async for delta in deltas:
-                known = min(len(begun), len(delta.text))
-                assert begun[:known] == delta.text[:known], "another answer than the one begun"
-                begun = begun[known:]
-                if (rest := delta.text[known:]) or delta.finish:
-                    yield Delta(rest, delta.finish)
-
-
 def text_of(events: list[Event]) -> str:
     return "".join(event.delta for event in events if isinstance(event, Text))
 
@@ -121,7 +94,7 @@ class Bench:
     turns: Turns
     people: People
     server: ScriptedModel
-    model: Continuing
+    model: Model
     clock: list[float] = field(default_factory=lambda: [1000.0])
 
     async def taken(self, incoming: Incoming) -> Turn:
@@ -210,9 +183,19 @@ class Bench:
         return (await self.stored(incoming)).status
 
     def prompts(self) -> list[list[str]]:
-        """What the model was told in each request, without the system prompt."""
+        """What the model was told in each request, without the system prompt and what it began."""
         return [
-            [message["content"] for message in request["messages"][1:]]
+            [message["content"] for message in messages[1 : len(messages) - bool(half)]]
+            for messages, half in (
+                (request["messages"], request.get("continue_final_message"))
+                for request in self.server.requests
+            )
+        ]
+
+    def begun_by(self) -> list[str]:
+        """The half answer that the model was given in each request, "" where there was none."""
+        return [
+            request["messages"][-1]["content"] if request.get("continue_final_message") else ""
             for request in self.server.requests
         ]
 
@@ -241,7 +224,7 @@ async def chat_bench(
                 await up.enter_async_context(scripted_model(server))
                 if serve:
                     stack.push_async_exit(up.pop_all())
-        model = await stack.enter_async_context(Continuing(server.url, timeout_s=timeout_s))
+        model = await stack.enter_async_context(Model(server.url, timeout_s=timeout_s))
         chat = settings or ChatSettings()
         inbox = Inbox(client, worker, total=chat.max_waiting, each=chat.max_waiting_conversation)
         bench = _bench(client, inbox, server, model, chat, wait_s, release)
@@ -252,7 +235,7 @@ def _bench(
     client: "Redis",
     inbox: Inbox,
     server: ScriptedModel,
-    model: Continuing,
+    model: Model,
     chat: ChatSettings,
     wait_s: float,
     release: Release,

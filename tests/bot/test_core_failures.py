@@ -9,13 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.domain import Incoming
-<<<<<<< HEAD
 from bot.errors import StoreUnavailable
 from bot.events import Ended, Text, Waiting
 from bot.intake import is_surely_ours
-=======
-from bot.events import Accepted, Ended, Text, Waiting
->>>>>>> durable
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import Gate, asked, chat_bench
 from tests.bot.store.outage import outage

@@ -5,11 +5,7 @@ import itertools
 from redis.asyncio import Redis
 
 from bot.domain import Conversation
-<<<<<<< HEAD
 from bot.events import Ended
-=======
-from bot.events import Accepted, Ended
->>>>>>> durable
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import RELEASE, SYSTEM, asked, chat_bench
 from tests.scripted_model import ScriptedModel

@@ -19,7 +19,7 @@ async def test_an_answer_goes_on_where_it_was_saved(client: "Redis") -> None:
         async with chat_bench(client, worker=WORKER, beside=killed) as heir:
             events = await heir.taken_up(question)
             assert events == [Text("first "), Text("to one"), Ended("stop")]
-            assert heir.model.begun == ["first "]
+            assert heir.begun_by() == ["", "first"]
             turn = await heir.stored(question)
             assert (turn.status, turn.answer) == ("done", "first to one")
 
@@ -42,7 +42,7 @@ async def test_an_answer_that_had_no_word_yet_begins(client: "Redis") -> None:
         turn = await bench.taken(question)
         await bench.turns.begin(turn.id, RELEASE.id)
         assert text_of(await bench.taken_up(question)) == "I heard: one"
-        assert bench.model.begun == [""]
+        assert bench.begun_by() == [""]
 
 
 async def test_the_model_is_not_asked_once_all_was_said(client: "Redis") -> None:
@@ -92,7 +92,7 @@ async def test_another_release_begins_anew(client: "Redis") -> None:
         async with chat_bench(client, beside=killed, release=newer) as heir:
             events = await heir.taken_up(question)
             assert events == [Text("first "), Text("to one"), Ended("stop")]
-            assert heir.model.begun == [""]
+            assert heir.begun_by() == ["", ""]
             assert heir.server.requests[-1]["messages"][0]["content"] == "Be kind."
             assert (await heir.stored(question)).release == "r2"
 
@@ -114,7 +114,7 @@ async def test_where_the_model_cannot_go_on_the_answer_begins_anew(client: "Redi
         await killed.begun(question, "first ")
         gate.open()
         async with chat_bench(client, beside=killed) as heir:
-            heir.model.refuses = True
+            heir.server.unknown = ("continue_final_message",)
             events = await heir.taken_up(question)
             assert events == [
                 Text("first "),
@@ -123,7 +123,7 @@ async def test_where_the_model_cannot_go_on_the_answer_begins_anew(client: "Redi
                 Text("to one"),
                 Ended("stop"),
             ]
-            assert heir.model.begun == ["first ", ""]
+            assert heir.begun_by() == ["", "first", ""]
             assert (await heir.stored(question)).answer == "first to one"
 
 
