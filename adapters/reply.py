@@ -61,6 +61,8 @@ class Reply:
                 await self._added(self._adding)
             if self._shown[part] != content:
                 await self._edit(part, content, urgent=final)
+        if final and self._unsure and self._intended is not None:
+            await self._find_surplus(self._intended)
         while final and len(self._refs) > len(parts):
             await self._surface.delete(self._refs[-1])
             self._refs.pop()
@@ -104,6 +106,16 @@ class Reply:
         self._intended, self._unsure = None, False
         self.steps += 1
         await self._book.add(self._turn, part, ref)
+
+    async def _find_surplus(self, text: str) -> None:
+        """Look for a part that an earlier post may have left, and that is not needed any more."""
+        part = len(self._refs)
+        ref = await self._surface.find(text, turn=self._turn, part=part, known=self._book.knows)
+        self._intended, self._unsure = None, False
+        if ref is not None:
+            self._refs.append(ref)
+            self._shown.append(None)
+            await self._book.add(self._turn, part, ref)
 
     async def _intend(self, text: str, *, is_note: bool) -> None:
         try:

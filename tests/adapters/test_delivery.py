@@ -655,4 +655,3 @@ async def test_whatever_fails_and_whoever_stops_it_the_answer_stands_there_once_
             resumed = True
     assert room.texts() == (split(whole, room.limit) if whole else [wording.EMPTY_ANSWER])
     assert room.booked() == list(room.messages)
-    assert room.turn().posting is None

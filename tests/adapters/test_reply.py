@@ -192,6 +192,45 @@ async def test_surplus_parts_of_akilled_process_are_deleted() -> None:
     assert room.booked() == ["p1"]
 
 
+@pytest.mark.parametrize("tells_parts", [True, False])
+@pytest.mark.parametrize("call", ["posted", "add"])
+async def test_a_surplus_part_that_is_not_in_the_book_yet_is_deleted(
+    call: str, *, tells_parts: bool
+) -> None:
+    """The last lines of a note, say, which was being posted as the process was killed."""
+    room = Room(tells_parts=tells_parts)
+    room.faults[call] += [nothing, kill]  # type: ignore[index]
+    with pytest.raises(Killed):
+        await shown(room, LONG[:100])
+    assert len(room.texts()) == 2
+    await shown(room, "It is so.", resumed=True)
+    assert room.texts() == ["It is so."]
+    assert room.booked() == ["p1"]
+
+
+async def test_a_surplus_part_whose_outcome_is_not_known_is_deleted() -> None:
+    room = Room()
+    room.faults["posted"] += [nothing, lost()]
+    reply = reply_in(room)
+    with pytest.raises(PlatformUnavailable):
+        await reply.show(LONG[:100])
+    await reply.show("It is so.", final=True)
+    assert room.texts() == ["It is so."]
+    assert room.booked() == ["p1"]
+
+
+async def test_a_surplus_part_that_was_never_posted_is_looked_for_once() -> None:
+    room = Room()
+    room.faults["post"] += [nothing, lost()]
+    reply = reply_in(room)
+    with pytest.raises(PlatformUnavailable):
+        await reply.show(LONG[:100])
+    await reply.show("It is so.", final=True)
+    await reply.show("It is so.", final=True)
+    assert room.done().count("find") == 1
+    assert room.texts() == ["It is so."]
+
+
 @pytest.mark.parametrize("call", ["delete", "deleted", "drop", "dropped"])
 async def test_a_deletion_that_was_broken_off_is_made_up_for(call: str) -> None:
     room = Room()

@@ -1,5 +1,7 @@
 """The path of a reaction, from the message it stands on to the vote."""
 
+from pathlib import Path
+
 import pytest
 from redis.asyncio import Redis
 
@@ -10,6 +12,7 @@ from bot.store import keys
 from bot.store.people import People
 from bot.store.turns import Turns
 from bot.store.votes import Change, Votes
+from tests.bot.store.outage import outage
 from tests.bot.turns_of import accepted, message, turn
 
 ANA = Person("slack", "U1", "Ana")
@@ -82,8 +85,10 @@ async def test_who_votes_is_remembered_by_name(client: "Redis") -> None:
     assert vote.person == ANA
 
 
-async def test_without_the_server_a_reaction_is_unavailable(client: "Redis") -> None:
+async def test_without_the_server_a_reaction_is_unavailable(
+    client: "Redis", tmp_path: Path
+) -> None:
     poll = await Poll(client).open()
-    await client.shutdown(nosave=True)
-    with pytest.raises(StoreUnavailable):
-        await poll.react(poll.parts[0], "+1")
+    async with outage(client, tmp_path):
+        with pytest.raises(StoreUnavailable):
+            await poll.react(poll.parts[0], "+1")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from bot.errors import StoreUnavailable
 from bot.store import keys
 from bot.store.inbox import Entry, Inbox
 from bot.store.turns import Turns
+from tests.bot.store.outage import outage
 from tests.bot.turns_of import DM, WORKER, accepted, inbox, message, turn
 from tests.waiting import until
 
@@ -385,24 +387,26 @@ async def test_a_lost_turn_blocks_nobody(client: "Redis") -> None:
 # Without the server
 
 
-async def test_without_the_server_everything_is_unavailable(client: "Redis") -> None:
+async def test_without_the_server_everything_is_unavailable(
+    client: "Redis", tmp_path: Path
+) -> None:
     one = inbox(client)
     kept = await accepted(client, turn())
     await held(one)
-    await client.shutdown(nosave=True)
-    calls: list[Callable[[], Awaitable[object]]] = [
-        lambda: one.accept(turn()),
-        lambda: one.close(kept),
-        lambda: one.is_first(kept),
-        lambda: one.left("slack"),
-        lambda: one.read("slack", 1),
-        lambda: one.claim("slack", 1, 1),
-        lambda: one.hold("slack", ["1-1"]),
-        lambda: one.waiting("slack"),
-    ]
-    for call in calls:
-        with pytest.raises(StoreUnavailable):
-            await call()
+    async with outage(client, tmp_path):
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: one.accept(turn()),
+            lambda: one.close(kept),
+            lambda: one.is_first(kept),
+            lambda: one.left("slack"),
+            lambda: one.read("slack", 1),
+            lambda: one.claim("slack", 1, 1),
+            lambda: one.hold("slack", ["1-1"]),
+            lambda: one.waiting("slack"),
+        ]
+        for call in calls:
+            with pytest.raises(StoreUnavailable):
+                await call()
 
 
 async def test_a_store_that_forgot_everything_is_unavailable_until_asked_what_is_left(

@@ -26,6 +26,7 @@ from bot.settings import RedisSettings
 from bot.store import keys
 from bot.store.connection import connect
 from bot.store.turns import Turns
+from tests.bot.store.outage import outage
 from tests.bot.turns_of import DM, accepted, inbox, message, turn
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -373,26 +374,28 @@ async def test_turns_outlive_the_server(tmp_path: Path) -> None:
         assert await Turns(client).of_message(part.key) == replace(one, parts=(part,))
 
 
-async def test_without_the_server_everything_is_unavailable(client: "Redis") -> None:
+async def test_without_the_server_everything_is_unavailable(
+    client: "Redis", tmp_path: Path
+) -> None:
     turns = Turns(client)
-    await client.shutdown(nosave=True)
-    one = turn()
-    for call in (
-        turns.begin(one.id, "r1"),
-        turns.progress(one),
-        turns.intend(one.id, "text"),
-        turns.add_part(one.id, 0, message()),
-        turns.drop_part(one.id, 0),
-        turns.deleted(one.question),
-        turns.amend(one.question, "text"),
-        turns.recent_parts(0.0, 9),
-        turns.get(one.id),
-        turns.answered_by(message().key),
-        turns.of_message(message().key),
-        turns.knows(DM),
-        turns.history(DM, 3),
-        turns.window(DM),
-        turns.set_window(DM, one.id),
-    ):
-        with pytest.raises(StoreUnavailable):
-            await call
+    async with outage(client, tmp_path):
+        one = turn()
+        for call in (
+            turns.begin(one.id, "r1"),
+            turns.progress(one),
+            turns.intend(one.id, "text"),
+            turns.add_part(one.id, 0, message()),
+            turns.drop_part(one.id, 0),
+            turns.deleted(one.question),
+            turns.amend(one.question, "text"),
+            turns.recent_parts(0.0, 9),
+            turns.get(one.id),
+            turns.answered_by(message().key),
+            turns.of_message(message().key),
+            turns.knows(DM),
+            turns.history(DM, 3),
+            turns.window(DM),
+            turns.set_window(DM, one.id),
+        ):
+            with pytest.raises(StoreUnavailable):
+                await call

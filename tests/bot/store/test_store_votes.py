@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, cast
 
 import pytest
@@ -15,6 +16,7 @@ from bot.store import keys
 from bot.store.people import People
 from bot.store.turns import Turns
 from bot.store.votes import PAGE, Change, Sign, Votes
+from tests.bot.store.outage import outage
 from tests.bot.turns_of import accepted, message, turn
 
 ANA = Person("slack", "U1", "Ana")
@@ -229,15 +231,15 @@ async def test_every_applied_reaction_is_logged_in_order(client: "Redis") -> Non
     assert {entry["turn"] for entry in logged} == {"t1"}
 
 
-async def test_without_the_server_votes_are_unavailable(client: "Redis") -> None:
+async def test_without_the_server_votes_are_unavailable(client: "Redis", tmp_path: Path) -> None:
     votes = votes_of(client)
-    await client.shutdown(nosave=True)
-    with pytest.raises(StoreUnavailable):
-        await votes.apply("t1", reaction(), "+")
-    with pytest.raises(StoreUnavailable):
-        await votes.tally("t1")
-    with pytest.raises(StoreUnavailable):
-        [vote async for vote in votes.listed()]
+    async with outage(client, tmp_path):
+        with pytest.raises(StoreUnavailable):
+            await votes.apply("t1", reaction(), "+")
+        with pytest.raises(StoreUnavailable):
+            await votes.tally("t1")
+        with pytest.raises(StoreUnavailable):
+            [vote async for vote in votes.listed()]
 
 
 # The store against a plain model of what votes are
