@@ -67,10 +67,6 @@ class CatchUp:
         self._is_listening = True
         self._fresh.set()
 
-    def resumed(self) -> None:
-        """A connection stands that has everything since the last one."""
-        self._is_listening = True
-
     def disconnected(self) -> None:
         """Events may be missed from now on."""
         self._is_listening = False

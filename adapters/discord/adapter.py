@@ -100,13 +100,6 @@ class DiscordAdapter:
         """Reactions were cleared, which does not tell whose."""
         self._border.rereads.doubt(ref)
 
-    def listens(self, now: bool) -> None:
-        """The session went on without a gap, or the connection is lost."""
-        if not now:
-            self._catch_up.disconnected()
-        elif not self.is_refusing:
-            self._catch_up.resumed()
-
     def _surface(self, question: MessageRef, place: Conversation) -> DiscordSurface:
         guild = int(question.workspace) if question.workspace != workspace(None) else None
         return DiscordSurface(
@@ -129,12 +122,6 @@ class _Client(GatewayClient):
     def __init__(self, terms: Terms, adapter: DiscordAdapter) -> None:
         super().__init__(terms)
         self._adapter = adapter
-
-    async def on_disconnect(self) -> None:
-        self._adapter.listens(False)
-
-    async def on_resumed(self) -> None:
-        self._adapter.listens(True)
 
     async def on_message(self, message: discord.Message) -> None:
         if self.user is None or self._adapter.is_refusing:

@@ -32,8 +32,6 @@ EDIT_INTERVAL_S = METHODS["chat.update"].rate.interval_s
 """Between two edits in a workspace: what the budget below can keep up for ever."""
 CONNECT_RETRY_S = 5.0
 CONNECT_RETRY_MAX_S = 120.0
-AWAY_S = 60.0
-"""A gap after which it is not left to Slack's repetitions, which come 3 s, 1 and 5 minutes late."""
 EVENTS = ("message", "app_mention", "reaction_added", "reaction_removed")
 
 
@@ -123,26 +121,11 @@ class SlackAdapter:
             return Endpoint(self._app, settings.host, settings.port)
         if settings.app_token is None:
             raise ValueError("Socket Mode needs slack.app_token")
-        return Sockets(
-            self._app,
-            self._calls,
-            settings.app_token.get_secret_value(),
-            on_up=self._on_up,
-            on_down=self._catch_up.disconnected,
-        )
+        return Sockets(self._app, self._calls, settings.app_token.get_secret_value())
 
     async def _begin_to_catch_up(self) -> None:
         await self._connection.ready.wait()
         self._catch_up.connected()
-
-    def _on_up(self, away_s: float | None) -> None:
-        """A socket is up again; after a short gap Slack delivers again what it held meanwhile."""
-        if away_s is None or self._refuses:
-            return
-        if away_s < AWAY_S:
-            self._catch_up.resumed()
-        else:
-            self._catch_up.connected()
 
     async def _durably(
         self, body: Mapping[str, Any], next_: Callable[[], Awaitable[BoltResponse]]

@@ -9,7 +9,6 @@ brings nothing within `age_s`.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,23 +50,13 @@ class Sockets:
     """The app's Socket Mode connections; `ready` once the first is up."""
 
     def __init__(
-        self,
-        app: AsyncApp,
-        calls: Calls,
-        app_token: str,
-        *,
-        pace: Pace | None = None,
-        on_up: Callable[[float | None], None] = lambda _: None,
-        on_down: Callable[[], None] = lambda: None,
+        self, app: AsyncApp, calls: Calls, app_token: str, *, pace: Pace | None = None
     ) -> None:
-        """`on_up` is told how many seconds there was no socket, None for the first; `on_down` is
-        called when none is left."""
         self.ready = asyncio.Event()
         self._app = app
         self._calls = calls
         self._app_token = app_token
         self._pace = pace or Pace()
-        self._on_up, self._on_down = on_up, on_down
         self._open: set[Socket] = set()
         self._up: set[Socket] = set()
         self._down_since: float | None = None
@@ -134,7 +123,6 @@ class Sockets:
         if self.ready.is_set() and not self._up and self._down_since is None:
             self._down_since = asyncio.get_running_loop().time()
             log.warning("no socket to Slack is left")
-            self._on_down()
 
     def _greeted(self, socket: Socket, count: int) -> None:
         """Slack counts that many connections of the app, this one included."""
@@ -143,9 +131,6 @@ class Sockets:
         if self._down_since is not None:
             down_s = asyncio.get_running_loop().time() - self._down_since
             self._down_since = None
-            self._on_up(down_s)
-        elif not self.ready.is_set():
-            self._on_up(None)
         log.info(
             "connected to Slack",
             mode="socket",
