@@ -144,6 +144,9 @@ class Border:
                     log.exception("answer failed", turn=turn.id)
                     ended = Ended("error", "error")
                     await self._show_failure(reply)
+                if resumed:  # people may have voted on it while nobody listened
+                    for ref in reply.parts:
+                        self.rereads.add(ref)
                 await self._chat.close(answer, ended)
                 return
             finally:

@@ -12,7 +12,7 @@ import structlog
 from adapters import wording
 from adapters.markdown import split
 from adapters.surface import Book, Surface
-from bot.domain import Turn
+from bot.domain import MessageRef, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.insist import insist
 
@@ -37,6 +37,11 @@ class Reply:
         self._adding: asyncio.Task[None] | None = None
         self.steps = 0
         """Posts and edits that the platform took."""
+
+    @property
+    def parts(self) -> tuple[MessageRef, ...]:
+        """The messages that are known to stand there."""
+        return tuple(self._refs)
 
     @property
     def is_empty(self) -> bool:
