@@ -38,8 +38,8 @@ class Connection:
     """Candor's connection to Discord.
 
     `make` makes a client of the terms it is given. `on_fresh` is called at each beginning of a
-    session: at the start, and after a session was lost with all that happened meanwhile; a
-    connection that was resumed missed nothing, and calls nobody.
+    session: at the start, and after a session was lost with all that happened meanwhile. `on_lost`
+    is called when events stop coming, `on_resumed` when they go on with nothing missed.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class Connection:
         *,
         content: bool,
         on_fresh: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_resumed: Callable[[], None],
         starts: Starts | None = None,
     ) -> None:
         self._token = token
         self._make = make
         self._content = content
-        self._on_fresh = on_fresh
+        self._on_fresh, self._on_lost, self._on_resumed = on_fresh, on_lost, on_resumed
         self._starts = starts or Starts()
         self._client: GatewayClient | None = None
         self.calls = Calls(lambda: self._client)
@@ -85,7 +87,9 @@ class Connection:
 
     async def _live(self) -> None:
         """The life of one client."""
-        client = self._make(Terms(self._content, self._starts, self._on_fresh))
+        client = self._make(
+            Terms(self._content, self._starts, self._on_fresh, self._on_lost, self._on_resumed)
+        )
         self._client = client
         try:
             async with asyncio.timeout(LOGIN_S):

@@ -124,10 +124,24 @@ def without_password(url: str) -> str:
 
 @contextmanager
 def converted() -> Iterator[None]:
-    """Turn the client's errors into ours: StoreUnavailable, which a repeat may cure."""
+    """Turn the client's errors into ours: StoreUnavailable, which a repeat may cure.
+
+    A task that is cancelled meanwhile is cancelled: redis-py uses `asyncio.wait_for`, which before
+    Python 3.12 drops a cancellation that comes as the wait ends.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         yield
     except (RedisConnectionError, RedisTimeoutError) as error:
+        _cancel_if_asked(task, before)
         raise StoreUnavailable(f"Redis does not answer: {_cause(error)}") from error
     except ResponseError as error:  # a full disk or memory, a replica
+        _cancel_if_asked(task, before)
         raise StoreUnavailable(f"Redis refuses a command: {_cause(error)}") from error
+    _cancel_if_asked(task, before)
+
+
+def _cancel_if_asked(task: "asyncio.Task[object] | None", before: int) -> None:
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
