@@ -6,10 +6,11 @@ with the test and is ended as `kill -9` ends one: nothing it does has an effect 
 
 import asyncio
 import contextvars
+import itertools
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -159,7 +160,7 @@ def pieces(room: Room) -> list[Piece]:
     """The answer in pieces: each but the last has to be shown before the next one comes."""
     cuts = (0, 3, 6, 12, 15, 18)
     found: list[Piece] = []
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         found.append(" ".join(WORDS[start:stop]) + (" " if stop < len(WORDS) else ""))
         if stop < len(WORDS):
             found.append(lambda word=WORDS[stop - 1]: room.shows(word))
@@ -186,7 +187,8 @@ class Connection:
         while True:
             event = await self._town.next()
             if await self._border.guarded(self._hear(event)) and self._town.redelivers:
-                await self._wire.call("platform ack", self._town.done, ConnectionError())
+                with suppress(ConnectionError):  # then the event comes again
+                    await self._wire.call("platform ack", self._town.done, ConnectionError())
             await asyncio.sleep(0)
 
     async def ready(self) -> None:
@@ -211,13 +213,15 @@ class Connection:
 class Life:
     """One process."""
 
-    def __init__(self, town: Town, client: "Redis", url: str, wire: Wire) -> None:
+    def __init__(
+        self, town: Town, client: "Redis", url: str, wire: Wire, name: str = WORKER
+    ) -> None:
         self.wire = wire
         self._owned: set[asyncio.Task[Any]] = set()
         self.model = WiredModel(url, wire)
         store, chat = WiredRedis(client, wire), ChatSettings()
         turns, people, places = Turns(store), People(store), Places(store)
-        inbox = Inbox(store, WORKER, total=chat.max_waiting, each=chat.max_waiting_conversation)
+        inbox = Inbox(store, name, total=chat.max_waiting, each=chat.max_waiting_conversation)
         generation = Generation(turns=turns, model=self.model, release=RELEASE, chat=chat, wait_s=5)
         core = Chat(
             intake=Intake(inbox, turns, people, RELEASE.id),
@@ -266,9 +270,11 @@ _owner: contextvars.ContextVar[set[asyncio.Task[Any]] | None] = contextvars.Cont
 
 
 @asynccontextmanager
-async def life(town: Town, client: "Redis", url: str, wire: Wire) -> AsyncIterator[Life]:
+async def life(
+    town: Town, client: "Redis", url: str, wire: Wire, name: str = WORKER
+) -> AsyncIterator[Life]:
     """A process that runs; it is killed at the end, whatever it does."""
-    one = Life(town, client, url, wire)
+    one = Life(town, client, url, wire, name)
     async with one.model:
         one.start()
         try:

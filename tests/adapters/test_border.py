@@ -227,7 +227,7 @@ async def test_a_notice_to_a_question_that_was_taken_in_all_the_same_is_taken_ba
     """The reply to the first call was lost, and the second one knows the message."""
     question, room = asked("Why?"), Room(limit=200)
     await load_scripts(client)
-    wire = Wire(at=("store accept.lua", 1), when="after", cuts=False)
+    wire = Wire(at=("store accept.lua", 1), when="after", what="fail")
     async with desk(WiredRedis(client, wire)) as one:
         await one.border.take(question, room)
         assert room.done() == ["post", "delete"]

@@ -1,7 +1,8 @@
 """All that one process sends out, call by call: to the store, the platform and the model.
 
 At any one call the process can be cut, which is what `kill -9` does to it: from then on nothing it
-does has an effect. A call can also fail once, before or after its effect.
+does has an effect. A call can also fail once, before or after its effect, and be the moment at
+which something else happens.
 """
 
 import asyncio
@@ -24,6 +25,9 @@ from tests.adapters.room import Room
 
 When = Literal["before", "after"]
 """Whether a call has had its effect when its fault comes."""
+
+What = Literal["cut", "fail", "tell"]
+"""What happens at a call: the process ends, the call fails, or it is only told of."""
 
 Point = tuple[str, int]
 """A call: what it is, and which of its kind."""
@@ -54,12 +58,12 @@ class Wire:
 
     at: Point | None = None
     when: When = "before"
-    cuts: bool = True
-    """Whether the process ends there; otherwise the call fails, once."""
+    what: What = "cut"
     number: int | None = None
     """Instead of `at`: the how manieth call of all it is."""
     met: list[Point] = field(default_factory=list)
     cut: asyncio.Event = field(default_factory=asyncio.Event)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
     _counts: Counter[str] = field(default_factory=Counter)
 
     async def call(
@@ -71,14 +75,17 @@ class Wire:
         self._counts[what] += 1
         point = what, self._counts[what]
         self.met.append(point)
-        if point != self.at and len(self.met) != self.number:
+        is_there = point == self.at or len(self.met) == self.number
+        if is_there and self.what == "tell":
+            self.told.set()
+        if not is_there or self.what == "tell":
             result = await effect()
             if self.cut.is_set():  # whoever is no more hears of nothing
                 raise Cut
             return result
         if self.when == "after":
             await effect()
-        if self.cuts:
+        if self.what == "cut":
             self.cut.set()
             raise Cut
         raise broken
