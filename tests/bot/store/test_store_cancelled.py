@@ -5,6 +5,7 @@ import asyncio
 from redis.asyncio import Redis
 
 from bot.store.places import Places
+from tests.waiting import until
 
 
 async def test_a_cancellation_is_never_lost_in_a_call(client: "Redis") -> None:
@@ -20,9 +21,7 @@ async def test_a_cancellation_is_never_lost_in_a_call(client: "Redis") -> None:
 
     for steps in range(150):
         task = asyncio.create_task(for_ever())
-        before = began
-        while began < before + 2:
-            await asyncio.sleep(0)
+        await until(lambda before=began: began >= before + 2, every_s=0)  # type: ignore[misc]
         for _ in range(steps % 15):
             await asyncio.sleep(0)
         task.cancel()
