@@ -67,6 +67,11 @@ class Border:
         self.is_hurried = False
         """Set when the process has to end at once: nothing more is said."""
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether messages or reactions wait in memory for the store."""
+        return self._held > 0
+
     async def guarded(self, call: Coroutine[Any, Any, None], **about: str) -> bool:
         """Whether an event was made durable; what went wrong is logged, whatever it is."""
         try:

@@ -2,7 +2,8 @@
 
 Runs after each fresh connection: what was asked since the last sign of life is taken in like any
 message (what was heard already is known by its id), and the reactions on late answers are read
-back, newest first. While connected it leaves the signs of life.
+back, newest first. The signs of life are left only while connected, with nothing left to catch up
+on: whatever comes in between, a crash or another outage, the next one begins where this one began.
 """
 
 import asyncio
@@ -48,23 +49,36 @@ class CatchUp:
         places: Places,
         asked_s: float,
         voted_s: float,
+        is_holding: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Questions younger than `asked_s` seconds are answered, answers younger than `voted_s`
-        have their reactions read back."""
+        have their reactions read back. There are no signs of life while `is_holding` tells that
+        events wait in memory."""
         self._platform = platform
         self._rereads = rereads
         self._turns = turns
         self._places = places
         self._asked_s = asked_s
         self._voted_s = voted_s
+        self._is_holding = is_holding
         self._clock = clock
         self._fresh = asyncio.Event()
         self._is_listening = False
+        self._is_behind = True
 
     def connected(self) -> None:
         """A connection stands that may not have everything since the last one."""
         self._is_listening = True
+        self.missed()
+
+    def resumed(self) -> None:
+        """The connection stands again, and brings what came meanwhile."""
+        self._is_listening = True
+
+    def missed(self) -> None:
+        """Something was not taken in."""
+        self._is_behind = True
         self._fresh.set()
 
     def disconnected(self) -> None:
@@ -73,18 +87,17 @@ class CatchUp:
 
     async def run(self, history: History, take: Take) -> None:
         """Catch up after each fresh connection, until cancelled."""
-        await self._fresh.wait()
-        since = await insist(lambda: self._places.awake(self._platform), "the last sign of life")
         async with asyncio.TaskGroup() as group:
-            signing: asyncio.Task[None] | None = None
+            group.create_task(self._sign())
             while True:
+                await self._fresh.wait()
                 self._fresh.clear()
+                since = await insist(
+                    lambda: self._places.awake(self._platform), "the last sign of life"
+                )
                 await self._recent_votes()
                 await self._questions(history, take, since)
-                if signing is None:  # until then a crash begins again where this one began
-                    signing = group.create_task(self._sign())
-                await self._fresh.wait()
-                since = await insist(lambda: self._places.awake(self._platform), "a sign of life")
+                self._is_behind = self._fresh.is_set()
 
     async def _recent_votes(self) -> None:
         """Have the reactions on late answers read back, newest first."""
@@ -105,7 +118,7 @@ class CatchUp:
             try:
                 async for incoming in history.missed(oldest):
                     count += 1
-                    await take(incoming)
+                    await self._take(take, incoming)
                 break
             except (PlatformUnavailable, MessageGone, StoreUnavailable) as error:
                 log.warning("not caught up yet", platform=self._platform, error=str(error))
@@ -115,9 +128,18 @@ class CatchUp:
                 return
         log.info("caught up", platform=self._platform, messages=count, since=oldest)
 
+    async def _take(self, take: Take, incoming: Incoming) -> None:
+        """Take in one message; what is wrong with it concerns no other."""
+        try:
+            await take(incoming)
+        except (PlatformUnavailable, MessageGone, StoreUnavailable):
+            raise
+        except Exception:
+            log.exception("message not caught up", message=incoming.ref.key)
+
     async def _sign(self) -> None:
         while True:
-            if self._is_listening:
+            if self._is_listening and not self._is_behind and not self._is_holding():
                 now = self._clock()
                 try:
                     await self._places.set_awake(self._platform, now)

@@ -9,6 +9,7 @@ import asyncio
 
 import structlog
 
+from adapters import wording
 from adapters.markdown import split
 from adapters.surface import Book, Surface
 from bot.domain import MessageRef, Turn
@@ -29,8 +30,10 @@ class Reply:
         self._refs = list(turn.parts)
         # What an earlier process left in them is not known; an edit makes it so.
         self._shown: list[str | None] = [None] * len(self._refs)
-        self._unsure = resumed
         self._intended = turn.posting
+        self._unsure = turn.posting is not None
+        # A notice that the store is away is all that is ever posted without an intention.
+        self._may_have_notice = resumed and not turn.parts and turn.posting is None
         self._adding: asyncio.Task[None] | None = None
         self.steps = 0
         """Posts and edits that the platform took."""
@@ -96,8 +99,12 @@ class Reply:
         text = self._intended or content
         ref = None
         repeated = self._unsure
-        if self._unsure:
-            ref = await self._surface.find(text, turn=self._turn, part=part, known=self._book.knows)
+        if self._unsure or self._may_have_notice:
+            left = text if self._unsure else wording.waiting("store")
+            known = self._book.knows
+            ref = await self._surface.find(left, turn=self._turn, part=part, known=known)
+            repeated |= ref is not None
+            self._may_have_notice = False
         if ref is None:
             await self._intend(text, is_note=is_note)
             self._intended, self._unsure = text, True

@@ -52,12 +52,15 @@ class Side:
 
     async def run(self) -> None:
         """Serve the platform until cancelled; raises FatalError when that can't be."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._adapter.run())
-            await self._adapter.ready()
-            group.create_task(self._worker.run())
-            group.create_task(self._border.rereads.run(self._adapter.history))
-            group.create_task(self._catch_up.run(self._adapter.history, self._adapter.take))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._adapter.run())
+                await self._adapter.ready()
+                group.create_task(self._worker.run())
+                group.create_task(self._border.rereads.run(self._adapter.history))
+                group.create_task(self._catch_up.run(self._adapter.history, self._adapter.take))
+        finally:  # nothing of it is left after an orderly stop
+            await self.stop_at_once()
 
     async def stop(self, timeout_s: float) -> None:
         """Take in no more, and give running answers `timeout_s` seconds; the rest is left."""

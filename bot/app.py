@@ -146,7 +146,7 @@ async def _sides(
         slack = rooms.border(Pacing(SLACK_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("slack", slack)
         sides["Slack"] = rooms.side(
-            "slack", SlackAdapter(settings.slack, slack, catch_up), slack, catch_up
+            "slack", SlackAdapter(settings.slack, slack, catch_up, rooms.places), slack, catch_up
         )
     if settings.discord.token is not None:
         discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
@@ -204,6 +204,7 @@ class _Rooms:
             places=self.places,
             asked_s=self._settings.catch_up_s,
             voted_s=self._settings.votes_back_s,
+            is_holding=lambda: border.is_holding,
         )
 
     def side(self, platform: Platform, adapter: Adapter, border: Border, catch_up: CatchUp) -> Side:

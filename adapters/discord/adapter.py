@@ -43,6 +43,8 @@ class DiscordAdapter:
             lambda terms: _Client(terms, self),
             content=settings.message_content,
             on_fresh=self._on_fresh,
+            on_lost=catch_up.disconnected,
+            on_resumed=self._on_resumed,
         )
         self.history = DiscordHistory(self._connection.calls, places)
         self.is_refusing = False
@@ -77,7 +79,7 @@ class DiscordAdapter:
     async def taken(self, question: Incoming) -> None:
         """Take in a message as it comes."""
         if not await self._border.guarded(self.take(question), message=question.ref.key):
-            self._catch_up.connected()  # its history is read again
+            self._catch_up.missed()  # its history is read again
 
     async def voted(self, payload: discord.RawReactionActionEvent, client: "_Client") -> None:
         """Take a reaction, or its removal, as it comes."""
@@ -114,6 +116,10 @@ class DiscordAdapter:
         self._connected.set()
         if not self.is_refusing:
             self._catch_up.connected()
+
+    def _on_resumed(self) -> None:
+        if not self.is_refusing:
+            self._catch_up.resumed()
 
 
 class _Client(GatewayClient):

@@ -13,7 +13,7 @@ import aiohttp
 import discord
 import structlog
 
-from adapters.discord.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.discord.calls import Calls
 from adapters.discord.gateway import GatewayClient, Terms
 from adapters.discord.starts import Starts
@@ -38,8 +38,8 @@ class Connection:
     """Candor's connection to Discord.
 
     `make` makes a client of the terms it is given. `on_fresh` is called at each beginning of a
-    session: at the start, and after a session was lost with all that happened meanwhile; a
-    connection that was resumed missed nothing, and calls nobody.
+    session: at the start, and after a session was lost with all that happened meanwhile. `on_lost`
+    is called when events stop coming, `on_resumed` when they go on with nothing missed.
     """
 
     def __init__(
@@ -49,19 +49,21 @@ class Connection:
         *,
         content: bool,
         on_fresh: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_resumed: Callable[[], None],
         starts: Starts | None = None,
     ) -> None:
         self._token = token
         self._make = make
         self._content = content
-        self._on_fresh = on_fresh
+        self._on_fresh, self._on_lost, self._on_resumed = on_fresh, on_lost, on_resumed
         self._starts = starts or Starts()
         self._client: GatewayClient | None = None
         self.calls = Calls(lambda: self._client)
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises PlatformError when Discord refuses us."""
-        backoff = Backoff(first_s=1.0, max_s=60.0, steady_s=600.0)
+        backoff = Backoff(first_s=1.0, most_s=60.0, steady_s=600.0)
         while True:
             began = time.monotonic()
             try:
@@ -79,13 +81,15 @@ class Connection:
                 log.warning("Discord cannot be reached", error=repr(error))
             except Exception:
                 log.exception("Discord client broke")
-            pause_s = backoff.pause(time.monotonic() - began)
+            pause_s = backoff.failed(lived_s=time.monotonic() - began)
             log.info("new Discord client", in_s=round(pause_s, 2))
             await asyncio.sleep(pause_s)
 
     async def _live(self) -> None:
         """The life of one client."""
-        client = self._make(Terms(self._content, self._starts, self._on_fresh))
+        client = self._make(
+            Terms(self._content, self._starts, self._on_fresh, self._on_lost, self._on_resumed)
+        )
         self._client = client
         try:
             async with asyncio.timeout(LOGIN_S):

@@ -20,7 +20,7 @@ import structlog
 import yarl
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 
-from adapters.discord.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.discord.gate import LONGEST_S, Gate
 from adapters.discord.starts import Starts
 
@@ -45,11 +45,15 @@ class Terms:
 
     `content` asks for the message content intent. `on_fresh` is called each time that a new
     session has begun and its guilds are known: what happened before it may have been missed.
+    `on_lost` is called when events stop coming, and `on_resumed` when they come again in the same
+    session, with those that came meanwhile.
     """
 
     content: bool
     starts: Starts
     on_fresh: Callable[[], None]
+    on_lost: Callable[[], None]
+    on_resumed: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class GatewayClient(discord.Client):
         )
         self._terms = terms
         self._socket: DiscordWebSocket | None = None
+        self._is_following = False
         # READY is left as it is: there is no session without what it says.
         parsers = self._connection.parsers
         parsers.update({one: _guarded(one, parsers[one]) for one in parsers if one != "READY"})
@@ -92,6 +97,13 @@ class GatewayClient(discord.Client):
             return
         log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
         self._terms.on_fresh()
+        if not self._is_following:  # discord.py waits for the guilds, and the connection may not
+            self._terms.on_lost()
+
+    async def on_resumed(self) -> None:
+        """A session goes on. A subclass with its own must call this one."""
+        if self._is_following:
+            self._terms.on_resumed()
 
     async def login(self, token: str) -> None:
         """Log in. Raises what discord.py raises."""
@@ -104,7 +116,7 @@ class GatewayClient(discord.Client):
         Raises ConnectionClosed with a code that no reconnecting cures, and what nobody foresaw.
         Without `reconnect` it returns after one connection.
         """
-        backoff = Backoff(first_s=0.5, max_s=30.0, steady_s=10.0)
+        backoff = Backoff(first_s=0.5, most_s=30.0, steady_s=10.0)
         session: _Session | None = None
         failed = 0
         while not self.is_closed():
@@ -121,7 +133,7 @@ class GatewayClient(discord.Client):
                 self.dispatch("disconnect")
             if not reconnect:
                 return
-            pause_s = backoff.pause(time.monotonic() - began)
+            pause_s = backoff.failed(lived_s=time.monotonic() - began)
             log.info("Discord connection lost", resume=session is not None, in_s=round(pause_s, 2))
             await asyncio.sleep(pause_s)
 
@@ -156,6 +168,7 @@ class GatewayClient(discord.Client):
     async def _follow(self, socket: DiscordWebSocket) -> _Session | None:
         """Take events until the connection ends; the session, if it may be resumed."""
         resume = True
+        self._is_following = True
         try:
             while True:
                 async with asyncio.timeout(_patience_s(socket)):
@@ -166,6 +179,9 @@ class GatewayClient(discord.Client):
             log.warning("Discord's Gateway is silent")
         except (aiohttp.ClientError, OSError) as error:
             log.warning("Discord's Gateway broke off", error=repr(error))
+        finally:
+            self._is_following = False
+            self._terms.on_lost()
         await _close(socket, code=4000)
         if not resume or socket.session_id is None:
             return None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -11,15 +12,16 @@ import structlog
 
 from adapters.discord.calls import Calls
 from adapters.discord.translate import emoji_of, incoming
-from bot.domain import Incoming, MessageRef, Person, Reaction
+from bot.domain import Conversation, Incoming, MessageRef, Person, Reaction
 from bot.errors import MessageGone
 from bot.feedback.signal import sign_of
 from bot.store.places import Places
 
 log = structlog.get_logger()
 
-MOST: Final = 500
-"""Messages of one channel that are looked at."""
+PAGE: Final = 100
+PAGES: Final = 50
+"""Pages of one channel that are looked at."""
 
 KNOWN_S: Final = 7 * 86_400.0
 """Who asked within so many seconds is known."""
@@ -75,6 +77,12 @@ class DiscordHistory:
 
         return await self._calls.do(int(ref.channel), read)
 
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        """Nothing: Discord tells whose a reaction is one message and one emoji at a time."""
+        return ()
+
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         """What people wrote since then in channels, active threads and known direct messages."""
         for channel_id in await self._calls.do(0, lambda client: _later(client, since)):
@@ -101,7 +109,7 @@ class DiscordHistory:
         for person in missing[:OPENED]:
             try:
                 channel = await self._calls.do(0, partial(_open, person=int(person)))
-            except MessageGone as error:  # who left, or blocked us
+            except (MessageGone, discord.HTTPException) as error:  # who left, or is no more
                 log.info("no direct messages", person=person, error=str(error))
                 channel = ""
             await self._places.set_direct("discord", person, channel)
@@ -110,27 +118,57 @@ class DiscordHistory:
         return [*channels, *sorted(known - set(channels))]
 
     async def _of(self, channel_id: int, since: float) -> AsyncIterator[Incoming]:
-        async def read(client: discord.Client) -> list[Incoming]:
-            known = client.get_channel(channel_id)
-            channel: discord.abc.Messageable = (
-                known
-                if isinstance(known, discord.abc.Messageable)
-                else client.get_partial_messageable(channel_id)
-            )
-            after = datetime.fromtimestamp(since, UTC)
-            return [
-                found
-                async for message in channel.history(limit=MOST, after=after, oldest_first=True)
-                if client.user and (found := incoming(message, client.user))
-            ]
+        """What was written in one channel since then; nothing where it cannot be read."""
+        after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
+        for _ in range(PAGES):
+            try:
+                page = await self._calls.do(
+                    channel_id, partial(_page, channel_id=channel_id, after=after)
+                )
+            except (MessageGone, discord.HTTPException) as error:
+                log.info("channel not caught up", channel=channel_id, error=str(error))
+                return
+            for each in page.questions:
+                yield each
+            if page.last is None:
+                return
+            after = page.last
+        log.warning("not all is looked at", channel=channel_id, pages=PAGES)
 
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The questions of a page, oldest first, and its last message; None of the last page."""
+
+    questions: Sequence[Incoming]
+    last: int | None
+
+
+async def _page(client: discord.Client, *, channel_id: int, after: int) -> _Page:
+    """A page of the messages after one.
+
+    Not discord.py's own `history`, in which a message that it cannot parse hides all that follow.
+    """
+    known = client.get_channel(channel_id)
+    channel = (
+        known
+        if isinstance(known, discord.abc.Messageable)
+        else client.get_partial_messageable(channel_id)
+    )
+    found = sorted(
+        await client.http.logs_from(channel_id, PAGE, after=after), key=lambda each: int(each["id"])
+    )
+    questions: list[Incoming] = []
+    for each in found:
         try:
-            found = await self._calls.do(channel_id, read)
-        except MessageGone as error:  # no permission to read what was written
-            log.info("channel not caught up", channel=channel_id, error=str(error))
-            return
-        for each in found:
-            yield each
+            message = client._connection.create_message(channel=channel, data=each)
+            question = incoming(message, client.user) if client.user else None
+        except Exception:
+            log.exception("Discord message skipped", channel=channel_id, message=each["id"])
+            continue
+        if question is not None:
+            questions.append(question)
+    return _Page(questions, int(found[-1]["id"]) if len(found) == PAGE else None)
 
 
 async def _later(client: discord.Client, since: float) -> list[int]:

@@ -12,9 +12,9 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
 
+from adapters.backoff import Backoff
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.slack.backoff import Backoff
 from adapters.slack.calls import METHODS, Calls, web_client
 from adapters.slack.connection import Sockets
 from adapters.slack.endpoint import Endpoint
@@ -25,6 +25,7 @@ from adapters.slack.surface import SlackSurface
 from adapters.slack.translate import changed, deleted, incoming, reaction
 from bot.domain import Incoming, Turn
 from bot.settings import SlackSettings
+from bot.store.places import Places
 
 log = structlog.get_logger()
 
@@ -32,13 +33,18 @@ EDIT_INTERVAL_S = METHODS["chat.update"].rate.interval_s
 """Between two edits in a workspace: what the budget below can keep up for ever."""
 CONNECT_RETRY_S = 5.0
 CONNECT_RETRY_MAX_S = 120.0
+REPEATED_S = 60.0
+"""A shorter outage needs no catching up: Slack repeats what it could not deliver at once, after a
+minute and after five."""
 EVENTS = ("message", "app_mention", "reaction_added", "reaction_removed")
 
 
 class SlackAdapter:
     """Candor on Slack."""
 
-    def __init__(self, settings: SlackSettings, border: Border, catch_up: CatchUp) -> None:
+    def __init__(
+        self, settings: SlackSettings, border: Border, catch_up: CatchUp, places: Places
+    ) -> None:
         if settings.bot_token is None:
             raise ValueError("a Slack adapter needs slack.bot_token")
         self._settings = settings
@@ -62,7 +68,7 @@ class SlackAdapter:
         self._me = self._team = ""
         self._refuses = False
         self._connection = self._connect()
-        self.history = SlackHistory(self._calls, lambda: (self._team, self._me))
+        self.history = SlackHistory(self._calls, lambda: (self._team, self._me), places)
 
     async def ready(self) -> None:
         """Wait until events arrive."""
@@ -121,11 +127,26 @@ class SlackAdapter:
             return Endpoint(self._app, settings.host, settings.port)
         if settings.app_token is None:
             raise ValueError("Socket Mode needs slack.app_token")
-        return Sockets(self._app, self._calls, settings.app_token.get_secret_value())
+        return Sockets(
+            self._app,
+            self._calls,
+            settings.app_token.get_secret_value(),
+            on_lost=self._catch_up.disconnected,
+            on_back=self._on_back,
+        )
 
     async def _begin_to_catch_up(self) -> None:
         await self._connection.ready.wait()
-        self._catch_up.connected()
+        if not self._refuses:
+            self._catch_up.connected()
+
+    def _on_back(self, away_s: float) -> None:
+        if self._refuses:
+            return
+        if away_s < REPEATED_S:
+            self._catch_up.resumed()
+        else:
+            self._catch_up.connected()
 
     async def _durably(
         self, body: Mapping[str, Any], next_: Callable[[], Awaitable[BoltResponse]]
@@ -133,7 +154,7 @@ class SlackAdapter:
         """Take an event in before it is acknowledged; what could not be taken in, is not."""
         event = body.get("event") or {}
         done = not self._refuses and await self._border.guarded(
-            self._handle(event), event=str(event.get("type")), ts=str(event.get("event_ts"))
+            self._handle(event), kind=str(event.get("type")), ts=str(event.get("event_ts"))
         )
         return await next_() if done else BoltResponse(status=503, body="")
 
@@ -146,6 +167,8 @@ class SlackAdapter:
                 self._names.learn(found.person)
         elif question := incoming(event, team=team, me=me):
             await self.take(question)
+            if event.get("edited"):  # a mention that was edited comes again
+                await self._border.edited(question.ref, question.text)
         elif change := changed(event, team=team, me=me):
             await self._border.edited(*change)
         elif gone := deleted(event, team=team):

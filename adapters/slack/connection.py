@@ -9,6 +9,7 @@ brings nothing within `age_s`.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +18,7 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.slack.calls import Calls
 from adapters.slack.errors import TokenRefused, code
 from adapters.slack.socket import Socket
@@ -47,15 +48,26 @@ class Pace:
 
 
 class Sockets:
-    """The app's Socket Mode connections; `ready` once the first is up."""
+    """The app's Socket Mode connections; `ready` once the first is up.
+
+    `on_lost` is called when none is left, `on_back` with the seconds since then when one is up.
+    """
 
     def __init__(
-        self, app: AsyncApp, calls: Calls, app_token: str, *, pace: Pace | None = None
+        self,
+        app: AsyncApp,
+        calls: Calls,
+        app_token: str,
+        *,
+        on_lost: Callable[[], None],
+        on_back: Callable[[float], None],
+        pace: Pace | None = None,
     ) -> None:
         self.ready = asyncio.Event()
         self._app = app
         self._calls = calls
         self._app_token = app_token
+        self._on_lost, self._on_back = on_lost, on_back
         self._pace = pace or Pace()
         self._open: set[Socket] = set()
         self._up: set[Socket] = set()
@@ -123,6 +135,7 @@ class Sockets:
         if self.ready.is_set() and not self._up and self._down_since is None:
             self._down_since = asyncio.get_running_loop().time()
             log.warning("no socket to Slack is left")
+            self._on_lost()
 
     def _greeted(self, socket: Socket, count: int) -> None:
         """Slack counts that many connections of the app, this one included."""
@@ -131,6 +144,7 @@ class Sockets:
         if self._down_since is not None:
             down_s = asyncio.get_running_loop().time() - self._down_since
             self._down_since = None
+            self._on_back(down_s)
         log.info(
             "connected to Slack",
             mode="socket",

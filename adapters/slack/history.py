@@ -1,6 +1,8 @@
 """What Slack still tells of what has happened there."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -9,8 +11,9 @@ from slack_sdk.errors import SlackApiError
 from adapters.slack.calls import Calls
 from adapters.slack.errors import code
 from adapters.slack.translate import incoming, standing
-from bot.domain import Incoming, MessageRef, Reaction
-from bot.errors import MessageGone
+from bot.domain import Conversation, Incoming, MessageRef, Reaction
+from bot.errors import MessageGone, PlatformUnavailable
+from bot.store.places import Places
 
 log = structlog.get_logger()
 
@@ -22,16 +25,26 @@ PAGES: Final = 5
 """Pages of one channel or thread that are looked at."""
 
 THREADS_S: Final = 86_400.0
-"""A thread is looked at when its first message is younger than this before what was missed."""
+"""A channel tells of a thread whose first message is younger than this before what was missed."""
+KNOWN_S: Final = 7 * 86_400.0
+OLDER: Final = 50
+"""Threads with an older first message that are looked at all the same: each costs a call. They are
+those that asked us something within `KNOWN_S`, the latest first."""
+
+AHEAD_S: Final = 60.0
+"""How far Slack's clock may be ahead of ours."""
+
+Message = Mapping[str, Any]
 
 
 class SlackHistory:
     """Reading back, for the bot's user of one workspace."""
 
-    def __init__(self, calls: Calls, who: Callable[[], tuple[str, str]]) -> None:
+    def __init__(self, calls: Calls, who: Callable[[], tuple[str, str]], places: Places) -> None:
         """`who` tells the workspace's team id and the bot's user id."""
         self._calls = calls
         self._who = who
+        self._places = places
 
     async def question(self, ref: MessageRef) -> Incoming | None:
         """A message as it stands now; None when it was deleted, or is no question any more."""
@@ -40,6 +53,8 @@ class SlackHistory:
             message = await self._message(ref)
         except MessageGone:
             return None
+        except SlackApiError as error:
+            raise PlatformUnavailable(f"Slack does not show a message: {code(error)}") from error
         return incoming({**message, "channel": ref.channel}, team=team, me=me)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
@@ -47,21 +62,55 @@ class SlackHistory:
         _, me = self._who()
         return standing(await self._message(ref), ref, people=lambda user: user != me)
 
-    async def missed(self, since: float) -> AsyncIterator[Incoming]:
-        """What people wrote since then in the bot's channels and in threads not too old there."""
-        team, me = self._who()
-        for channel in await self._channels():
-            try:
-                found = await self._written(channel, since)
-            except MessageGone as error:
-                log.info("channel not caught up", channel=channel, error=str(error))
-                continue
-            for message in sorted(found, key=lambda each: float(each["ts"])):
-                question = incoming({**message, "channel": channel}, team=team, me=me)
-                if question is not None:
-                    yield question
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        """The bot's messages of a thread, or those before one at the top level, up to `PAGE`."""
+        _, me = self._who()
+        where: dict[str, Any] = {"channel": ref.channel, "latest": ref.message, "inclusive": True}
+        method = "conversations.history"
+        if conversation.root:
+            method, where["ts"] = "conversations.replies", conversation.root
+        answer = await self._calls.do(method, limit=PAGE, **where)
+        ours = {
+            replace(ref, message=str(each.get("ts"))): each
+            for each in answer.get("messages") or ()
+            if isinstance(each, Mapping) and each.get("user") == me
+        }
+        return [
+            (one, standing(each, one, people=lambda user: user != me)) for one, each in ours.items()
+        ]
 
-    async def _message(self, ref: MessageRef) -> Mapping[str, Any]:
+    async def missed(self, since: float) -> AsyncIterator[Incoming]:
+        """What people wrote since then in the bot's channels, and in threads there.
+
+        Raises StoreUnavailable, too.
+        """
+        for channel in await self._channels():
+            for question in await self._of(channel, self._written(channel, since)):
+                yield question
+        for channel, root in await self._older_threads(since - THREADS_S):
+            for question in await self._of(channel, self._replies(channel, root, since)):
+                yield question
+
+    async def _of(
+        self, channel: str, reading: Coroutine[Any, Any, list[Message]]
+    ) -> list[Incoming]:
+        """The questions among messages, oldest first; none where they cannot be read."""
+        team, me = self._who()
+        try:
+            found = await reading
+        except MessageGone as error:
+            log.info("channel not caught up", channel=channel, error=str(error))
+            return []
+        except SlackApiError as error:
+            log.warning("channel not caught up", channel=channel, error=code(error))
+            return []
+        found.sort(key=lambda each: _seconds(each, "ts"))
+        questions = [incoming({**each, "channel": channel}, team=team, me=me) for each in found]
+        return [question for question in questions if question is not None]
+
+    async def _message(self, ref: MessageRef) -> Message:
         """A message wherever it stands, also in a thread whose parent is not known."""
         answer = await self._calls.do(
             "reactions.get", channel=ref.channel, timestamp=ref.message, full=True
@@ -75,42 +124,57 @@ class SlackHistory:
             try:
                 listed = await self._pages("users.conversations", "channels", types=kind)
             except SlackApiError as error:
-                if code(error) != "missing_scope":
-                    raise
-                log.info("what was missed is not seen everywhere", kind=kind, error=code(error))
+                log.warning("what was missed is not seen everywhere", kind=kind, error=code(error))
                 continue
-            found += [str(channel["id"]) for channel in listed]
+            found += [str(channel["id"]) for channel in listed if channel.get("id")]
         return found
 
-    async def _written(self, channel: str, since: float) -> list[Mapping[str, Any]]:
+    async def _older_threads(self, before: float) -> list[tuple[str, str]]:
+        """Channel and first message of the threads that no channel tells of any more."""
+        since = time.time() - KNOWN_S
+        known = await self._places.conversations("slack", since, OLDER)
+        return [(one.channel, one.root) for one in known if one.root and float(one.root) < before]
+
+    async def _written(self, channel: str, since: float) -> list[Message]:
         """The messages of a channel and its threads since then."""
         parents = await self._pages(
-            "conversations.history", "messages", channel=channel, oldest=f"{since - THREADS_S:.6f}"
+            "conversations.history",
+            "messages",
+            channel=channel,
+            oldest=f"{since - THREADS_S:.6f}",
+            # With it the newest come first, which are what was missed.
+            latest=f"{time.time() + AHEAD_S:.6f}",
         )
-        found = [each for each in parents if float(each["ts"]) >= since]
+        found = [each for each in parents if _seconds(each, "ts") >= since]
         for parent in parents:
-            if float(parent.get("latest_reply") or 0) >= since:
-                found += [
-                    each
-                    for each in await self._pages(
-                        "conversations.replies",
-                        "messages",
-                        channel=channel,
-                        ts=str(parent["ts"]),
-                        oldest=f"{since:.6f}",
-                    )
-                    if each["ts"] != parent["ts"]
-                ]
+            if _seconds(parent, "latest_reply") >= since:
+                found += await self._replies(channel, str(parent.get("ts")), since)
         return found
 
-    async def _pages(self, method: str, of: str, **arguments: Any) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
+    async def _replies(self, channel: str, root: str, since: float) -> list[Message]:
+        """The messages of a thread since then."""
+        found = await self._pages(
+            "conversations.replies", "messages", channel=channel, ts=root, oldest=f"{since:.6f}"
+        )
+        # The first message is always among them.
+        return [each for each in found if each.get("ts") != root and _seconds(each, "ts") >= since]
+
+    async def _pages(self, method: str, of: str, **arguments: Any) -> list[Message]:
+        found: list[Message] = []
         cursor = ""
         for _ in range(PAGES):
             answer = await self._calls.do(method, limit=PAGE, cursor=cursor or None, **arguments)
-            found += answer.get(of) or ()
+            found += [each for each in answer.get(of) or () if isinstance(each, Mapping)]
             cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
             if not cursor:
                 return found
         log.warning("not all is looked at", method=method, pages=PAGES)
         return found
+
+
+def _seconds(message: Message, name: str) -> float:
+    """A time of a message; 0 where it has none that can be read."""
+    try:
+        return float(message.get(name) or 0)
+    except (TypeError, ValueError):
+        return 0.0

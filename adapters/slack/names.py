@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -42,10 +43,12 @@ class Names:
         while True:
             person = await self._waiting.get()
             try:
-                profile = (await self._calls.do("users.info", user=person.id))["user"]
+                profile = (await self._calls.do("users.info", user=person.id)).get("user")
             except (SlackApiError, PlatformUnavailable, MessageGone) as error:
                 log.debug("name not known", user=person.id, error=str(error))
                 self._asked.pop(person.id, None)
                 continue
-            if name := str(profile.get("real_name") or profile.get("name") or ""):
-                await self._border.remember(replace(person, name=name))
+            if isinstance(profile, Mapping) and (
+                name := profile.get("real_name") or profile.get("name")
+            ):
+                await self._border.remember(replace(person, name=str(name)))

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from bot.domain import MessageRef, Reaction
+from bot.domain import Conversation, MessageRef, Reaction
 from bot.feedback.signal import sign_of
 from bot.store.people import People
 from bot.store.turns import Turns
@@ -107,6 +107,19 @@ class Voting:
                 continue
         log.warning("votes move too fast to be read back", turn=turn, message=ref.key)
         return 0
+
+    async def conversation_of(self, ref: MessageRef) -> Conversation | None:
+        """The conversation that a message is a part of an answer in; None for any other message."""
+        turn = await self._turns.of_message(ref.key)
+        return None if turn is None else turn.conversation
+
+    async def differs(self, ref: MessageRef, standing: Sequence[Reaction]) -> bool:
+        """Whether what stood on a message is not what its votes are made of: `reread` it then."""
+        turn = await self._turns.answered_by(ref.key)
+        if turn is None:
+            return False
+        signs = [each for each in standing if sign_of(each.emoji)]
+        return any(_difference(signs, await self._votes.held(turn, ref)))
 
     async def _make(
         self, turn: str, ref: MessageRef, standing: Sequence[Reaction], known: int

@@ -9,11 +9,10 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import (
@@ -65,28 +64,10 @@ async def connect(settings: RedisSettings, state_dir: Path) -> AsyncIterator[Cli
             # Retried at most once: a command that hangs must not hang its turn.
             retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
         )
-        kind = pool.connection_class
-        pool.connection_class = type(kind.__name__, (_Cancellable, kind), {})
         client: Client = Redis.from_pool(pool)
         stack.push_async_callback(client.aclose)
         await _check(client, shown)
         yield client
-
-
-class _Cancellable(AbstractConnection):
-    """A connection on which a command can be cancelled at any moment.
-
-    redis-py sends within `asyncio.wait_for`, which until Python 3.12 drops a cancellation that
-    comes when the sending is just done (cpython issue 86296): a loop would go on for ever.
-    """
-
-    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
-        await super().send_packed_command(command, check_health)
-        if task and task.cancelling() > before:
-            await self.disconnect(nowait=True)  # nobody will read the reply
-            raise asyncio.CancelledError
 
 
 async def _check(client: Client, shown: str) -> None:
@@ -124,10 +105,24 @@ def without_password(url: str) -> str:
 
 @contextmanager
 def converted() -> Iterator[None]:
-    """Turn the client's errors into ours: StoreUnavailable, which a repeat may cure."""
+    """Turn the client's errors into ours: StoreUnavailable, which a repeat may cure.
+
+    A task that is cancelled meanwhile is cancelled: redis-py uses `asyncio.wait_for`, which before
+    Python 3.12 drops a cancellation that comes as the wait ends.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         yield
     except (RedisConnectionError, RedisTimeoutError) as error:
+        _cancel_if_asked(task, before)
         raise StoreUnavailable(f"Redis does not answer: {_cause(error)}") from error
     except ResponseError as error:  # a full disk or memory, a replica
+        _cancel_if_asked(task, before)
         raise StoreUnavailable(f"Redis refuses a command: {_cause(error)}") from error
+    _cancel_if_asked(task, before)
+
+
+def _cancel_if_asked(task: "asyncio.Task[object] | None", before: int) -> None:
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError

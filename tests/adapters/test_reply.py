@@ -176,11 +176,12 @@ async def test_nothing_is_looked_for_on_behalf_of_a_new_answer() -> None:
     assert "find" not in room.done()
 
 
-async def test_only_the_next_part_of_a_taken_up_answer_is_looked_for() -> None:
+async def test_of_a_taken_up_answer_only_what_may_stand_there_is_looked_for() -> None:
+    """Before the first part a notice; later parts only where the book has an intention."""
     room = Room()
     await shown(room, "It is", resumed=True)
     await shown(room, LONG, resumed=True)
-    assert [about for what, about in room.log if what == "find"] == ["t1/0", "t1/1"]
+    assert [about for what, about in room.log if what == "find"] == ["t1/0"]
     assert room.texts() == split(LONG, room.limit)
 
 

@@ -31,11 +31,14 @@ class Connected:
         self.clients: list[Listener] = []
         self.heard: list[str] = []
         self.fresh = 0
+        self.told: list[str] = []
         self.connection = Connection(
             TOKEN,
             self._make,
             content=content,
             on_fresh=self._on_fresh,
+            on_lost=lambda: self.told.append("lost"),
+            on_resumed=lambda: self.told.append("resumed"),
             starts=Starts(spacing_s=spacing_s),
         )
         self.running = asyncio.create_task(self.connection.run())
@@ -56,6 +59,7 @@ class Connected:
 
     def _on_fresh(self) -> None:
         self.fresh += 1
+        self.told.append("fresh")
 
 
 @asynccontextmanager

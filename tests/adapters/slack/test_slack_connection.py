@@ -13,7 +13,7 @@ from aiohttp import web
 from slack_bolt.async_app import AsyncApp
 from structlog.testing import capture_logs
 
-from adapters.slack.calls import web_client
+from adapters.slack.calls import Calls, web_client
 from adapters.slack.connection import LINES, Pace, Sockets
 from adapters.slack.identity import Identity, Known
 from bot.errors import PlatformError
@@ -39,6 +39,21 @@ PACE = Pace(
 OPEN = "apps.connections.open"
 
 
+def sockets_of(
+    app: AsyncApp, calls: Calls, *, pace: Pace = PACE, told: list[str] | None = None
+) -> Sockets:
+    """Our connection, which tells of outages."""
+    heard = [] if told is None else told
+    return Sockets(
+        app,
+        calls,
+        APP_TOKEN,
+        on_lost=lambda: heard.append("lost"),
+        on_back=lambda away_s: heard.append("back" if away_s > 0 else "never away"),
+        pace=pace,
+    )
+
+
 @dataclass
 class Line:
     """A bolt app over our connection, and what its listeners got."""
@@ -47,6 +62,7 @@ class Line:
     known: Known
     texts: list[str] = field(default_factory=list)
     running: asyncio.Task[None] | None = None
+    told: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -63,7 +79,8 @@ async def line(
     app = AsyncApp(
         client=web_client(None, base_url), authorize=known, request_verification_enabled=False
     )
-    one = Line(Sockets(app, calls_of(served), APP_TOKEN, pace=pace), known)
+    told: list[str] = []
+    one = Line(sockets_of(app, calls_of(served), pace=pace, told=told), known, told=told)
 
     @app.use
     async def first(next: Callable[[], Awaitable[None]]) -> None:
@@ -145,6 +162,19 @@ async def test_both_lines_come_back_and_no_event_is_lost(
             await until(lambda: one.texts == ["in between", "after"])
             await asyncio.sleep(0.3)
             assert opened(served) == 2 * LINES, "each line was replaced once"
+
+
+async def test_an_outage_of_all_sockets_is_told_once_and_that_of_one_is_none() -> None:
+    with capture_logs() as logged:
+        async with slack() as served, line(served) as one:
+            await both_up(logged)
+            arm(served, "kill_socket")
+            await both_up(logged, times=2)
+            assert one.told == ["lost", "back"]
+            arm(served, "disconnect", variant="refresh_requested")
+            await both_up(logged, times=3)
+            await asyncio.sleep(0.5)  # the sockets that leave are gone by then
+            assert one.told == ["lost", "back"]
 
 
 async def test_a_silent_socket_is_given_up_in_bounded_time() -> None:
@@ -239,7 +269,7 @@ async def test_an_app_token_without_its_scope_is_fatal() -> None:
         api.answer = {"ok": False, "error": "missing_scope"}
         app = AsyncApp(client=web_client(None, api.url), authorize=Known("xoxb-1"))
         with pytest.raises(PlatformError, match="missing_scope"):
-            await Sockets(app, api.calls(), APP_TOKEN).run()
+            await sockets_of(app, api.calls()).run()
 
 
 async def test_an_app_token_that_is_taken_back_is_logged_and_tried_slowly() -> None:
@@ -284,7 +314,7 @@ async def test_too_many_sockets_are_waited_out_and_the_one_that_is_up_goes_on() 
 async def test_a_refused_url_is_asked_for_anew_and_not_at_once() -> None:
     with capture_logs() as logged:
         async with slack(ticket_lifetime=-1.0) as served:
-            sockets = Sockets(AsyncApp(token=BOT_TOKEN), calls_of(served), APP_TOKEN, pace=PACE)
+            sockets = sockets_of(AsyncApp(token=BOT_TOKEN), calls_of(served))
             running = asyncio.create_task(sockets.run())
             await until(lambda: opened(served) >= 3)
             await asyncio.sleep(1.0)
@@ -342,7 +372,7 @@ async def test_frames_of_no_known_kind_are_passed_over() -> None:
     async with scripted() as api, listening(app) as port:
         api.answer = {"ok": True, "url": f"ws://127.0.0.1:{port}/socket"}
         bolt = AsyncApp(client=web_client(None, api.url), authorize=Known("xoxb-1"))
-        running = asyncio.create_task(Sockets(bolt, api.calls(), APP_TOKEN, pace=PACE).run())
+        running = asyncio.create_task(sockets_of(bolt, api.calls()).run())
         await until(lambda: len(greeted) == LINES)
         await asyncio.sleep(0.1)
         assert len(greeted) == LINES

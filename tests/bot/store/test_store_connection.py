@@ -276,33 +276,6 @@ async def test_a_server_that_takes_no_writes_is_unavailable(client: "Redis") -> 
     await client.config_set("maxmemory", "0")
 
 
-@pytest.mark.parametrize("steps", range(12))
-async def test_a_command_can_be_cancelled_at_any_moment(client: "Redis", steps: int) -> None:
-    """Also when it is just being sent; what comes after it is not begun, and nothing is left in a
-    connection for somebody else to read."""
-    done: list[object] = []
-
-    async def loop() -> None:
-        while True:
-            pipe = client.pipeline(transaction=True)
-            pipe.set("greeting", "hello")
-            pipe.get("greeting")
-            done.append(await pipe.execute())
-            done.append(await client.incr("count"))
-
-    looping = asyncio.create_task(loop())
-    for _ in range(steps):
-        await asyncio.sleep(0)
-    looping.cancel()
-    before = len(done)
-    await asyncio.wait((looping,), timeout=2)
-    assert looping.cancelled()
-    assert len(done) == before
-    assert await asyncio.gather(*(client.echo(str(n)) for n in range(10))) == [
-        str(n) for n in range(10)
-    ]
-
-
 async def test_many_commands_at_once_wait_for_their_connection(client: "Redis") -> None:
     await asyncio.gather(*(unless_unavailable(client.incr("count")) for _ in range(300)))
     assert await client.get("count") == "300"
