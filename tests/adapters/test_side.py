@@ -27,8 +27,9 @@ class Nothing:
         return []
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
-        for none in ():
-            yield none
+        nothing: tuple[Incoming, ...] = ()
+        for incoming in nothing:
+            yield incoming
 
 
 @dataclass
