@@ -207,11 +207,12 @@ async def test_a_message_that_comes_again_while_it_waits_is_one_that_waits(
         assert room.posted == 1
 
 
+@pytest.mark.parametrize("trouble", [later(), lost(), MessageGone("no access"), KeyError("a bug")])
 async def test_a_notice_that_could_not_be_given_does_not_keep_the_question_out(
-    client: "Redis", tmp_path: Path
+    client: "Redis", tmp_path: Path, trouble: Exception
 ) -> None:
     question, room = asked("Why?"), Room(limit=200)
-    room.faults["post"].append(later())
+    room.faults["post"].append(trouble)
     async with desk(client) as one:
         async with outage(client, tmp_path):
             taking = asyncio.create_task(one.border.take(question, room))

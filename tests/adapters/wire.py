@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from adapters.surface import Known
-from bot.domain import Incoming, MessageRef, Reaction, Sampling
+from bot.domain import Conversation, Incoming, MessageRef, Reaction, Sampling
 from bot.errors import PlatformUnavailable
 from bot.model import Delta, Message, Model, Served
 from tests.adapters.room import Room
@@ -161,6 +161,11 @@ class WiredRoom:
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         return await self._call("reactions", lambda: self._room.reactions(ref))
+
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        return await self._call("beside", lambda: self._room.beside(ref, conversation))
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         async def read() -> list[Incoming]:
