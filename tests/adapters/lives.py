@@ -164,7 +164,7 @@ def pieces(room: Room) -> list[Piece]:
     for start, stop in itertools.pairwise(cuts):
         found.append(" ".join(WORDS[start:stop]) + (" " if stop < len(WORDS) else ""))
         if stop < len(WORDS):
-            found.append(lambda word=WORDS[stop - 1]: room.shows(word))
+            found.append(room.showing(WORDS[stop - 1]))
     return found
 
 

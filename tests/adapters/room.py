@@ -97,6 +97,16 @@ class Room:
         """What was done here, in order, without to whom."""
         return [what for what, _ in self.log]
 
+    def meets(self, call: str, *faults: Fault) -> None:
+        """Let a call meet faults, one each time."""
+        if call not in self.faults:
+            raise ValueError(f"no call of a room: {call}")
+        self.faults[call] += faults
+
+    def showing(self, text: str) -> Callable[[], Awaitable[None]]:
+        """Something that waits until the channel shows a text."""
+        return lambda: self.shows(text)
+
     async def shows(self, text: str) -> None:
         """Wait until the channel shows a text."""
         async with asyncio.timeout(5):
