@@ -235,6 +235,9 @@ class Border:
         except (PlatformUnavailable, MessageGone) as error:
             log.error("person not told", message=incoming.ref.key, error=str(error))
             return None
+        except Exception:
+            log.exception("person not told", message=incoming.ref.key)
+            return None
 
     async def _take_back(self, notice: MessageRef, surface: Surface) -> None:
         try:

@@ -12,6 +12,7 @@ from adapters.reply import Reply
 from adapters.surface import Surface
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.events import Ended, Events
+from bot.worker import LOST
 
 log = structlog.get_logger()
 
@@ -31,8 +32,9 @@ async def deliver(
 ) -> Ended | None:
     """Show an answer from its first event to its last, and return that; None if there was none.
 
-    A cancelled task says in the channel that the answer goes on later, unless `is_hurried`. Raises
-    PlatformUnavailable or MessageGone when the platform does not take the answer.
+    A cancelled task says in the channel that the answer goes on later, unless `is_hurried`, or
+    another process goes on with it now. Raises PlatformUnavailable or MessageGone when the platform
+    does not take the answer.
     """
     draft = Draft()
     async with aclosing(events):
@@ -55,8 +57,9 @@ async def deliver(
             if not (draft.is_bare and reply.is_empty and draft.ended.problem == "withdrawn"):
                 await _finish(draft, reply, surface, pacing)
             return draft.ended
-        except asyncio.CancelledError:
-            if draft.ended is None and not reply.is_empty and not is_hurried():
+        except asyncio.CancelledError as cancelled:
+            is_silent = is_hurried() or LOST in cancelled.args
+            if draft.ended is None and not reply.is_empty and not is_silent:
                 draft.pause()
                 await _pause(draft, reply)
             raise

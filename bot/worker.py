@@ -25,6 +25,9 @@ DEAD_S: Final = 20.0
 """After so long without one, a worker's turns are another's."""
 PAUSE_S: Final = 0.5
 
+LOST: Final = "another worker has taken the turn up"
+"""With this word a task is cancelled whose turn is another's: nothing more is to be shown."""
+
 Respond = Callable[[Turn, bool], Awaitable[None]]
 """Answers a turn, which an earlier process may have begun, to its end."""
 
@@ -96,7 +99,7 @@ class Worker:
             for entry in lost:
                 if task := self._tasks.get(entry):
                     log.warning("another worker has taken the turn up", entry=entry)
-                    task.cancel()
+                    task.cancel(LOST)
 
     def _start(self, entries: Iterable[Entry], *, resumed: bool) -> None:
         for entry in entries:

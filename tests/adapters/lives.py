@@ -64,6 +64,7 @@ class Town:
 
     def __post_init__(self) -> None:
         self.room = Square(
+            limit=80,  # room for our own lines
             platform=self.platform,
             tells_parts=self.platform == "slack",
             happens=self.happens,
@@ -163,7 +164,7 @@ def pieces(room: Room) -> list[Piece]:
     for start, stop in itertools.pairwise(cuts):
         found.append(" ".join(WORDS[start:stop]) + (" " if stop < len(WORDS) else ""))
         if stop < len(WORDS):
-            found.append(lambda word=WORDS[stop - 1]: room.shows(word))
+            found.append(room.showing(WORDS[stop - 1]))
     return found
 
 
@@ -240,6 +241,7 @@ class Life:
             places=places,
             asked_s=600,
             voted_s=600,
+            is_holding=lambda: self.border.is_holding,
         )
         connection = Connection(town, wire, self.border, catch_up)
         worker = Worker(inbox, turns, town.platform, connection.answer, room=10)

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from adapters.history import History
 from adapters.surface import Book, Known, Surface
-from bot.domain import Incoming, MessageRef, Platform, Reaction, Turn
+from bot.domain import Conversation, Incoming, MessageRef, Platform, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.events import Event, Events
 from tests.bot.turns_of import turn as turn_of
@@ -34,6 +34,7 @@ Call = Literal[
     "dropped",
     "question",
     "reactions",
+    "beside",
 ]
 """When a fault is met: before what is asked for, or after it (`posted`), before that is told."""
 
@@ -95,6 +96,16 @@ class Room:
     def done(self) -> list[str]:
         """What was done here, in order, without to whom."""
         return [what for what, _ in self.log]
+
+    def meets(self, call: str, *faults: Fault) -> None:
+        """Let a call meet faults, one each time."""
+        if call not in self.faults:
+            raise ValueError(f"no call of a room: {call}")
+        self.faults[call] += faults
+
+    def showing(self, text: str) -> Callable[[], Awaitable[None]]:
+        """Something that waits until the channel shows a text."""
+        return lambda: self.shows(text)
 
     async def shows(self, text: str) -> None:
         """Wait until the channel shows a text."""
@@ -196,6 +207,14 @@ class Room:
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         await self._meet("reactions")
         return [each for each in self.standing if each.ref.key == ref.key]
+
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        """As Slack and Discord do: all messages of a thread at once, or nothing."""
+        await self._meet("beside")
+        refs = [self._ref(name) for name in self.messages] if self.tells_parts else []
+        return [(one, [each for each in self.standing if each.ref.key == one.key]) for one in refs]
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         for question in list(self.questions.values()):

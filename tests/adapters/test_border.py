@@ -22,8 +22,9 @@ from bot.parts import Parts
 from bot.settings import ChatSettings
 from bot.store import keys
 from bot.store.votes import Votes
+from bot.worker import Worker
 from tests.adapters.room import Room, for_ever, later, lost
-from tests.adapters.wire import Wire, WiredRedis, load_scripts
+from tests.adapters.wire import Result, Wire, WiredRedis, load_scripts
 from tests.bot.chat_bench import ANA, BO, Bench, Gate, asked, chat_bench
 from tests.bot.store.outage import outage
 from tests.scripted_model import ScriptedModel
@@ -207,11 +208,12 @@ async def test_a_message_that_comes_again_while_it_waits_is_one_that_waits(
         assert room.posted == 1
 
 
+@pytest.mark.parametrize("trouble", [later(), lost(), MessageGone("no access"), KeyError("a bug")])
 async def test_a_notice_that_could_not_be_given_does_not_keep_the_question_out(
-    client: "Redis", tmp_path: Path
+    client: "Redis", tmp_path: Path, trouble: Exception
 ) -> None:
     question, room = asked("Why?"), Room(limit=200)
-    room.faults["post"].append(later())
+    room.faults["post"].append(trouble)
     async with desk(client) as one:
         async with outage(client, tmp_path):
             taking = asyncio.create_task(one.border.take(question, room))
@@ -241,8 +243,8 @@ async def test_a_notice_that_is_a_part_already_stays(client: "Redis") -> None:
 
     class Lossy(Wire):
         async def call(
-            self, what: str, effect: Callable[[], Awaitable[object]], broken: Exception
-        ) -> object:
+            self, what: str, effect: Callable[[], Awaitable[Result]], broken: Exception
+        ) -> Result:
             if what != "store accept.lua":
                 return await effect()
             self._counts[what] += 1
@@ -448,6 +450,30 @@ async def test_a_question_that_cannot_be_looked_at_again_is_answered_as_it_is_kn
         await one.border.take(question, room)
         await one.answer(room, question, resumed=True)
     assert room.texts() == ["I heard: Why?"]
+
+
+async def test_who_lost_an_answer_to_another_process_says_nothing_more(
+    client: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one writes in the same messages."""
+    monkeypatch.setattr("bot.worker.HOLD_S", 0.02)
+    gate, question, room = Gate(), asked("Why?"), Room(limit=200)
+    room.questions[question.ref.key] = question
+    async with desk(client, gate.server) as slow:
+        await slow.border.take(question, room)
+
+        async def respond(turn: Turn, resumed: bool) -> None:
+            await slow.border.answer(turn, room, room, resumed=resumed)
+
+        worker = Worker(slow.bench.inbox, slow.bench.turns, "slack", respond, room=9)
+        working = asyncio.create_task(worker.run())
+        await room.shows("first")
+        async with chat_bench(client, worker="worker-2", beside=slow.bench) as other:
+            await other.inbox.claim("slack", 0, 9)
+            await until(lambda: gate.server.running == 0)
+        await worker.stop(1)
+        await cancelled(working)
+    assert room.texts() == ["first"]
 
 
 # The platform in trouble

@@ -14,7 +14,7 @@ from adapters.pacing import Pacing
 from adapters.reply import Reply
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.events import Anew, Ended, Problem, Text, Waiting
-from tests.adapters.room import Answer, Room, Step, for_ever, later, lost, nothing
+from tests.adapters.room import Answer, Fault, Room, Step, for_ever, later, lost, nothing
 
 WAITING = wording.waiting("model")
 
@@ -127,7 +127,7 @@ async def test_a_long_answer_grows_part_by_part_and_a_full_part_is_not_touched_a
     room = Room()
     script: list[Step] = []
     for number in range(40):
-        script += [Text(f"word{number} "), lambda n=number: room.shows(f"word{n}")]
+        script += [Text(f"word{number} "), room.showing(f"word{number}")]
     await delivered(room, *script, Ended("stop"))
     text = " ".join(f"word{number}" for number in range(40))
     assert room.texts() == split(text, room.limit)
@@ -628,14 +628,15 @@ async def test_whatever_fails_and_whoever_stops_it_the_answer_stands_there_once_
     monkeypatch.setattr("adapters.delivery.BACKOFF_S", 0.0005)
     monkeypatch.setattr("adapters.delivery.PAUSE_S", 0.005)
     room = Room(tells_parts=tells_parts)
+
+    async def hang() -> None:
+        await asyncio.sleep(0.01)
+
     for call, each in faults.items():
-        told = {"refused": later(0.0), "fine": nothing}
+        told: dict[str, Fault] = {"refused": later(0.0), "fine": nothing, "hangs": hang}
         if call in {"posted", "edited", "deleted"}:
             told["refused"] = lost()  # a refusal comes before, not after
-        room.faults[call] += [  # type: ignore[index]
-            (lambda: asyncio.sleep(0.01)) if fault == "hangs" else told.get(fault, lost())
-            for fault in each
-        ]
+        room.meets(call, *(told.get(fault, lost()) for fault in each))
     script: list[Step] = []
     for piece in pieces:
         script += [Text(piece), lambda: asyncio.sleep(0.001)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from adapters.markdown import split
 from adapters.reply import Reply
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
-from tests.adapters.room import Killed, Room, for_ever, kill, later, lost, nothing
+from tests.adapters.room import Fault, Killed, Room, for_ever, kill, later, lost, nothing
 from tests.waiting import until
 
 LONG = " ".join(f"word{number}" for number in range(30))
@@ -39,12 +39,19 @@ async def shown(room: Room, text: str, *, resumed: bool = False) -> Reply:
 # What stands there
 
 
+async def test_a_reply_is_empty_until_something_was_posted() -> None:
+    room = Room()
+    reply = reply_in(room)
+    before = reply.is_empty, reply.parts
+    await reply.show("It is")
+    assert before == (True, ())
+    assert (reply.is_empty, reply.parts) == (False, tuple(room.refs))
+
+
 async def test_a_text_is_posted_and_in_the_book_before_and_after() -> None:
     room = Room()
     reply = reply_in(room)
-    assert reply.is_empty
     await reply.show("It is")
-    assert not reply.is_empty
     assert room.log == [("intend", "t1"), ("post", "t1/0"), ("add", "p1")]
     assert room.turn().posting is None
     assert room.texts() == ["It is"]
@@ -200,7 +207,7 @@ async def test_a_surplus_part_that_is_not_in_the_book_yet_is_deleted(
 ) -> None:
     """The last lines of a note, say, which was being posted as the process was killed."""
     room = Room(tells_parts=tells_parts)
-    room.faults[call] += [nothing, kill]  # type: ignore[index]
+    room.meets(call, nothing, kill)
     with pytest.raises(Killed):
         await shown(room, LONG[:100])
     assert len(room.texts()) == 2
@@ -236,7 +243,7 @@ async def test_a_surplus_part_that_was_never_posted_is_looked_for_once() -> None
 async def test_a_deletion_that_was_broken_off_is_made_up_for(call: str) -> None:
     room = Room()
     await shown(room, LONG)
-    room.faults[call].append(kill)  # type: ignore[index]
+    room.meets(call, kill)
     with pytest.raises(Killed):
         await shown(room, "It is so.", resumed=True)
     await shown(room, "It is so.", resumed=True)
@@ -403,11 +410,15 @@ def script(room: Room, call: str, outcomes: list[str]) -> None:
         at_store = call in {"intend", "add", "drop"}
         if at_store and not outcome.startswith("killed"):
             outcome = "fine"  # who keeps the book is patient with the store by itself
-        first = {"refused": later(0.0), "lost before": lost(), "killed before": kill}
-        second = {"lost after": lost(), "killed after": kill}
-        room.faults[before].append(first.get(outcome, nothing))  # type: ignore[index]
+        first: dict[str, Fault] = {
+            "refused": later(0.0),
+            "lost before": lost(),
+            "killed before": kill,
+        }
+        second: dict[str, Fault] = {"lost after": lost(), "killed after": kill}
+        room.meets(before, first.get(outcome, nothing))
         if after and outcome not in first:
-            room.faults[after].append(second.get(outcome, nothing))  # type: ignore[index]
+            room.meets(after, second.get(outcome, nothing))
 
 
 @settings(

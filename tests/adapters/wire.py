@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from adapters.surface import Known
-from bot.domain import Incoming, MessageRef, Reaction, Sampling
+from bot.domain import Conversation, Incoming, MessageRef, Reaction, Sampling
 from bot.errors import PlatformUnavailable
 from bot.model import Delta, Message, Model, Served
 from tests.adapters.room import Room
@@ -32,7 +32,7 @@ What = Literal["cut", "fail", "tell"]
 Point = tuple[str, int]
 """A call: what it is, and which of its kind."""
 
-_Result = TypeVar("_Result")
+Result = TypeVar("Result")
 
 SCRIPTS: Final = {
     hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest(): path.name
@@ -67,8 +67,8 @@ class Wire:
     _counts: Counter[str] = field(default_factory=Counter)
 
     async def call(
-        self, what: str, effect: Callable[[], Awaitable[_Result]], broken: Exception
-    ) -> _Result:
+        self, what: str, effect: Callable[[], Awaitable[Result]], broken: Exception
+    ) -> Result:
         """Make a call; `broken` is what its caller sees when it fails."""
         if self.cut.is_set():
             raise Cut
@@ -100,11 +100,11 @@ class WiredRedis(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         what = f"store {_name(args)}"
-        send = super().execute_command
+        send: Any = super().execute_command
         return await self._wire.call(what, lambda: send(*args, **options), _store_broken())
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Any:
-        pipe = super().pipeline(transaction, shard_hint)
+        pipe: Any = super().pipeline(transaction, shard_hint)
         send = pipe.execute
 
         async def execute(raise_on_error: bool = True) -> list[Any]:
@@ -162,6 +162,11 @@ class WiredRoom:
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         return await self._call("reactions", lambda: self._room.reactions(ref))
 
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        return await self._call("beside", lambda: self._room.beside(ref, conversation))
+
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         async def read() -> list[Incoming]:
             return [question async for question in self._room.missed(since)]
@@ -169,7 +174,7 @@ class WiredRoom:
         for question in await self._call("missed", read):
             yield question
 
-    async def _call(self, what: str, effect: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _call(self, what: str, effect: Callable[[], Awaitable[Result]]) -> Result:
         broken = PlatformUnavailable("the connection broke")
         return await self._wire.call(f"platform {what}", effect, broken)
 
@@ -197,6 +202,6 @@ class WiredModel(Model):
             while (delta := await self._call("word", lambda: anext(deltas, None))) is not None:
                 yield delta
 
-    async def _call(self, what: str, effect: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _call(self, what: str, effect: Callable[[], Awaitable[Result]]) -> Result:
         broken = ConnectionError("no fault of the model is tried")
         return await self._wire.call(f"model {what}", effect, broken)

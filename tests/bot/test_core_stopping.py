@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from bot.domain import MessageRef
 from bot.events import Ended, Text
 from tests.bot.chat_bench import Gate, asked, chat_bench, text_of
-from tests.scripted_model import ScriptedModel
+from tests.scripted_model import Piece, ScriptedModel
 from tests.waiting import until
 
 WITHDRAWN = Ended("cancelled", "withdrawn")
@@ -115,7 +115,8 @@ async def test_a_deletion_that_another_process_hears_of_stops_the_answer(
     def grow() -> "asyncio.Future[None]":
         return asyncio.ensure_future(asyncio.sleep(0.05))
 
-    server = ScriptedModel(answer=lambda _: ["first ", go_on.wait, *["word ", grow] * 100])
+    growing: list[Piece] = ["word ", grow] * 100
+    server = ScriptedModel(answer=lambda _: ["first ", go_on.wait, *growing])
     async with (
         chat_bench(client, server) as bench,
         chat_bench(client, worker=OTHER, beside=bench) as other,

@@ -40,7 +40,7 @@ async def held(one: Inbox) -> list[Entry]:
 
 async def everything(client: "Redis") -> dict[str, str]:
     """The whole store as text, times to live apart."""
-    return {key: repr(await client.dump(key)) for key in sorted(await client.keys("*"))}
+    return {str(key): repr(await client.dump(key)) for key in sorted(await client.keys("*"))}
 
 
 # Once
