@@ -7,9 +7,9 @@ honestly, and the adapter goes on.
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -29,6 +29,8 @@ from bot.intake import is_surely_ours
 from bot.store.people import People
 
 log = structlog.get_logger()
+
+_Result = TypeVar("_Result")
 
 RETRY_S: Final = 1.0
 MOST_HELD: Final = 1000
@@ -105,20 +107,15 @@ class Border:
 
     async def _take(self, incoming: Incoming, surface: Surface) -> None:
         notice: MessageRef | None = None
-        told = False
-        while True:
-            try:
-                taken = await self._chat.take(incoming, notice)
-                break
-            except StoreUnavailable as error:
-                self._hold(error, message=incoming.ref.key)
-            try:
-                if not told and is_surely_ours(incoming):
-                    told = True
-                    notice = await self._say(wording.waiting("store"), incoming, surface)
-                await asyncio.sleep(RETRY_S)
-            finally:
-                self._held -= 1
+
+        async def tell() -> None:
+            nonlocal notice
+            if is_surely_ours(incoming):
+                notice = await self._say(wording.waiting("store"), incoming, surface)
+
+        taken = await self._kept(
+            lambda: self._chat.take(incoming, notice), tell, message=incoming.ref.key
+        )
         if taken == "busy":
             await self._say(wording.problem("busy"), incoming, surface)
         if notice is not None and taken != "new" and not await self._book.knows(notice):
@@ -152,6 +149,9 @@ class Border:
                     log.exception("answer failed", turn=turn.id)
                     ended = Ended("error", "error")
                     await self._show_failure(reply)
+                if resumed:  # people may have voted on it while nobody listened
+                    for ref in reply.parts:
+                        self.rereads.add(ref)
                 await self._chat.close(answer, ended)
                 return
             finally:
@@ -163,16 +163,7 @@ class Border:
         While the store is away it waits here. Raises StoreUnavailable when too many wait.
         """
         doubtful = self._voting.is_doubtful(reaction)
-        while True:
-            try:
-                await self._voting.react(reaction)
-                break
-            except StoreUnavailable as error:
-                self._hold(error, message=reaction.ref.key)
-            try:
-                await asyncio.sleep(RETRY_S)
-            finally:
-                self._held -= 1
+        await self._kept(lambda: self._voting.react(reaction), message=reaction.ref.key)
         if doubtful and reaction.ours is not False:
             self.rereads.doubt(reaction.ref)
 
@@ -196,11 +187,34 @@ class Border:
         if not taking.cancelled():
             taking.exception()  # seen by whoever waited for it, if anybody still did
 
-    def _hold(self, error: StoreUnavailable, **about: str) -> None:
-        if self._held >= MOST_HELD:
-            raise error
+    async def _kept(
+        self,
+        call: Callable[[], Awaitable[_Result]],
+        tell: Callable[[], Awaitable[None]] | None = None,
+        **about: str,
+    ) -> _Result:
+        """What a call to the store gives, once it goes through; whoever has to wait is told first.
+
+        Raises StoreUnavailable when too many wait already.
+        """
+        try:
+            return await call()
+        except StoreUnavailable as error:
+            if self._held >= MOST_HELD:
+                raise
+            log.warning("intake waits for the store", error=str(error), **about)
         self._held += 1
-        log.warning("intake waits for the store", error=str(error), **about)
+        try:
+            if tell is not None:
+                await tell()
+            while True:
+                await asyncio.sleep(RETRY_S)
+                try:
+                    return await call()
+                except StoreUnavailable as error:
+                    log.debug("intake waits for the store", error=str(error), **about)
+        finally:
+            self._held -= 1
 
     async def _look_again(self, turn: Turn, history: History) -> None:
         """See whether the question was changed while nobody listened."""

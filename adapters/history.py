@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from bot.domain import Incoming, MessageRef, Reaction
+from bot.domain import Conversation, Incoming, MessageRef, Reaction
 
 
 class History(Protocol):
@@ -14,6 +14,14 @@ class History(Protocol):
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         """All reactions of people on a message. Raises MessageGone."""
+
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        """The same, with what one call tells of messages of the bot that stand beside it.
+
+        Without the message itself where that takes a call of its own. Raises MessageGone.
+        """
 
     def missed(self, since: float) -> AsyncIterator[Incoming]:
         """What people wrote since then (seconds since the epoch) where the bot would have heard it.

@@ -9,9 +9,10 @@ import asyncio
 
 import structlog
 
+from adapters import wording
 from adapters.markdown import split
 from adapters.surface import Book, Surface
-from bot.domain import Turn
+from bot.domain import MessageRef, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.insist import insist
 
@@ -29,11 +30,18 @@ class Reply:
         self._refs = list(turn.parts)
         # What an earlier process left in them is not known; an edit makes it so.
         self._shown: list[str | None] = [None] * len(self._refs)
-        self._unsure = resumed
         self._intended = turn.posting
+        self._unsure = turn.posting is not None
+        # A notice that the store is away is all that is ever posted without an intention.
+        self._may_have_notice = resumed and not turn.parts and turn.posting is None
         self._adding: asyncio.Task[None] | None = None
         self.steps = 0
         """Posts and edits that the platform took."""
+
+    @property
+    def parts(self) -> tuple[MessageRef, ...]:
+        """The messages that are known to stand there."""
+        return tuple(self._refs)
 
     @property
     def is_empty(self) -> bool:
@@ -61,6 +69,8 @@ class Reply:
                 await self._added(self._adding)
             if self._shown[part] != content:
                 await self._edit(part, content, urgent=final)
+        if final and self._unsure and self._intended is not None:
+            await self._find_surplus(self._intended)
         while final and len(self._refs) > len(parts):
             await self._surface.delete(self._refs[-1])
             self._refs.pop()
@@ -89,8 +99,12 @@ class Reply:
         text = self._intended or content
         ref = None
         repeated = self._unsure
-        if self._unsure:
-            ref = await self._surface.find(text, turn=self._turn, part=part, known=self._book.knows)
+        if self._unsure or self._may_have_notice:
+            left = text if self._unsure else wording.waiting("store")
+            known = self._book.knows
+            ref = await self._surface.find(left, turn=self._turn, part=part, known=known)
+            repeated |= ref is not None
+            self._may_have_notice = False
         if ref is None:
             await self._intend(text, is_note=is_note)
             self._intended, self._unsure = text, True
@@ -104,6 +118,16 @@ class Reply:
         self._intended, self._unsure = None, False
         self.steps += 1
         await self._book.add(self._turn, part, ref)
+
+    async def _find_surplus(self, text: str) -> None:
+        """Look for a part that an earlier post may have left, and that is not needed any more."""
+        part = len(self._refs)
+        ref = await self._surface.find(text, turn=self._turn, part=part, known=self._book.knows)
+        self._intended, self._unsure = None, False
+        if ref is not None:
+            self._refs.append(ref)
+            self._shown.append(None)
+            await self._book.add(self._turn, part, ref)
 
     async def _intend(self, text: str, *, is_note: bool) -> None:
         try:

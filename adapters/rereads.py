@@ -52,9 +52,10 @@ class Rereads:
     async def run(self, history: History) -> None:
         """Read until cancelled."""
         while True:
-            ref = await self._next()
+            ref, is_doubtful = await self._next()
             try:
-                await self._voting.reread(ref, history.reactions)
+                if is_doubtful or not await self._glance(ref, history):
+                    await self._voting.reread(ref, history.reactions)
             except MessageGone as error:
                 log.info("reactions are gone", message=ref.key, error=str(error))
             except (PlatformUnavailable, StoreUnavailable) as error:
@@ -64,14 +65,31 @@ class Rereads:
             except Exception:
                 log.exception("reactions not read back", message=ref.key)
 
-    async def _next(self) -> MessageRef:
+    async def _glance(self, ref: MessageRef, history: History) -> bool:
+        """Whether a message was looked at together with others beside it.
+
+        What differs from the votes there is read by itself: only so is an event that comes
+        meanwhile noticed.
+        """
+        conversation = await self._voting.conversation_of(ref)
+        if conversation is None:
+            return True
+        beside = await history.beside(ref, conversation)
+        for one, standing in beside:
+            self._rest.pop(one.key, None)
+            if await self._voting.differs(one, standing):
+                self.doubt(one)
+        return ref.key in {one.key for one, _ in beside}
+
+    async def _next(self) -> tuple[MessageRef, bool]:
+        """The next message, and whether events left it in doubt."""
         while True:
             now = asyncio.get_running_loop().time()
             due = next(iter(self._doubts.values()), None)
             if due is not None and due[1] <= now:
-                return self._doubts.popitem(last=False)[1][0]
+                return self._doubts.popitem(last=False)[1][0], True
             if self._rest:
-                return self._rest.popitem(last=False)[1]
+                return self._rest.popitem(last=False)[1], False
             self._some.clear()
             try:
                 async with asyncio.timeout(None if due is None else due[1] - now):

@@ -69,6 +69,8 @@ class Answer:
             async for event in waits:
                 yield event
         if not self.turn.is_open:
+            if self.turn.status == "withdrawn" and self.turn.parts:
+                yield Ended("cancelled", "withdrawn")  # a note promises an answer there
             return
         if self.turn.answer:
             self._text.append(self.turn.answer)
@@ -91,10 +93,10 @@ class Answer:
 
     async def close(self, ended: Ended | None) -> None:
         """Keep how the turn ended, which takes it out of the inbox; None: it had ended already."""
-        if ended is not None:
-            self.turn = replace(self.turn, status=_status(ended), finish=ended.finish)
-        elif self.turn.is_open:
-            self.turn = replace(self.turn, status="withdrawn")
+        if self.turn.is_open:
+            status = "withdrawn" if ended is None else _status(ended)
+            finish = None if ended is None else ended.finish
+            self.turn = replace(self.turn, status=status, finish=finish)
         self.turn = replace(self.turn, answer=self.turn.answer.strip(), finished_at=self._clock())
         mine = await insist(
             lambda: self._inbox.close(self.turn), "the end of a turn", turn=self.turn.id
@@ -109,7 +111,8 @@ class Answer:
             try:
                 if await self._inbox.is_first(self.turn):
                     begun = await self._turns.begin(self.turn.id, self._generation.release.id)
-                    self.turn = begun or replace(self.turn, status="withdrawn")
+                    ended = begun or await self._turns.get(self.turn.id)
+                    self.turn = ended or replace(self.turn, status="withdrawn")
                     if self.turn.withdrawn:
                         self.stop()
                     return

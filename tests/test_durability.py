@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.store.embedded import embedded_server
 from tests.house import house
-from tests.process import soon
+from tests.process import candor, soon
 from tests.scripted_model import Piece, ScriptedModel
 
 PLATFORMS = ("slack", "discord")
@@ -245,6 +246,42 @@ async def test_while_redis_is_gone_questions_wait_with_a_notice_and_are_answered
             _signal(valkey, signal.SIGCONT)
         await up.seat.sees(platform, "dm", "I heard: during")
         assert len(up.model.requests) == 2
+
+
+@pytest.mark.slow
+async def test_of_two_bots_on_one_redis_each_question_is_one_s_and_the_dead_one_s_the_other_s(
+    tmp_path: Path,
+) -> None:
+    going_on = asyncio.Event()
+
+    def answer(messages: list[dict[str, str]]) -> list[Piece]:
+        asked = messages[-1]["content"]
+        return ["I heard: ", *([going_on.wait] if asked == "slow" else []), asked]
+
+    async with embedded_server(tmp_path / "redis") as url:
+        more = {"CANDOR_REDIS_URL": url}
+        async with house(tmp_path, ScriptedModel(answer=answer), more) as up:
+            second = {**up.settings, "CANDOR_STATE_DIR": str(tmp_path / "second")}
+            async with candor("run", said=tmp_path / "second.log", settings=second) as other:
+                await other.says("Candor is ready")
+                for platform in PLATFORMS:
+                    for number in range(5):
+                        asked = await up.seat.write(platform, "dm", "alice", f"q{number}")
+                        await up.seat.sees(platform, "dm", f"I heard: q{number}", after=asked)
+                for person in ("bob", "carol", "dave"):
+                    await up.seat.write("discord", "dm", person, "slow")
+                    await up.seat.sees("discord", "dm", "I heard:", person)
+                await up.kill()
+                going_on.set()
+                for person in ("bob", "carol", "dave"):
+                    await up.seat.sees("discord", "dm", "I heard: slow", person)
+                assert await other.stop() == 0
+            answered = [
+                path.read_text().count('"event": "answer"')
+                for path in (up.said, tmp_path / "second.log")
+            ]
+            assert sum(answered) == 13
+            assert min(answered) > 0
 
 
 def _signal(pid: int, what: signal.Signals) -> None:

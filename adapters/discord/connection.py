@@ -13,7 +13,7 @@ import aiohttp
 import discord
 import structlog
 
-from adapters.discord.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.discord.calls import Calls
 from adapters.discord.gateway import GatewayClient, Terms
 from adapters.discord.starts import Starts
@@ -63,7 +63,7 @@ class Connection:
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises PlatformError when Discord refuses us."""
-        backoff = Backoff(first_s=1.0, max_s=60.0, steady_s=600.0)
+        backoff = Backoff(first_s=1.0, most_s=60.0, steady_s=600.0)
         while True:
             began = time.monotonic()
             try:
@@ -81,7 +81,7 @@ class Connection:
                 log.warning("Discord cannot be reached", error=repr(error))
             except Exception:
                 log.exception("Discord client broke")
-            pause_s = backoff.pause(time.monotonic() - began)
+            pause_s = backoff.failed(lived_s=time.monotonic() - began)
             log.info("new Discord client", in_s=round(pause_s, 2))
             await asyncio.sleep(pause_s)
 

@@ -20,7 +20,7 @@ import structlog
 import yarl
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 
-from adapters.discord.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.discord.gate import LONGEST_S, Gate
 from adapters.discord.starts import Starts
 
@@ -116,7 +116,7 @@ class GatewayClient(discord.Client):
         Raises ConnectionClosed with a code that no reconnecting cures, and what nobody foresaw.
         Without `reconnect` it returns after one connection.
         """
-        backoff = Backoff(first_s=0.5, max_s=30.0, steady_s=10.0)
+        backoff = Backoff(first_s=0.5, most_s=30.0, steady_s=10.0)
         session: _Session | None = None
         failed = 0
         while not self.is_closed():
@@ -133,7 +133,7 @@ class GatewayClient(discord.Client):
                 self.dispatch("disconnect")
             if not reconnect:
                 return
-            pause_s = backoff.pause(time.monotonic() - began)
+            pause_s = backoff.failed(lived_s=time.monotonic() - began)
             log.info("Discord connection lost", resume=session is not None, in_s=round(pause_s, 2))
             await asyncio.sleep(pause_s)
 

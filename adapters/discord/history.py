@@ -12,7 +12,7 @@ import structlog
 
 from adapters.discord.calls import Calls
 from adapters.discord.translate import emoji_of, incoming
-from bot.domain import Incoming, MessageRef, Person, Reaction
+from bot.domain import Conversation, Incoming, MessageRef, Person, Reaction
 from bot.errors import MessageGone
 from bot.feedback.signal import sign_of
 from bot.store.places import Places
@@ -76,6 +76,12 @@ class DiscordHistory:
             ]
 
         return await self._calls.do(int(ref.channel), read)
+
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        """Nothing: Discord tells whose a reaction is one message and one emoji at a time."""
+        return ()
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         """What people wrote since then in channels, active threads and known direct messages."""

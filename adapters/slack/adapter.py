@@ -12,9 +12,9 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
 
+from adapters.backoff import Backoff
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.slack.backoff import Backoff
 from adapters.slack.calls import METHODS, Calls, web_client
 from adapters.slack.connection import Sockets
 from adapters.slack.endpoint import Endpoint

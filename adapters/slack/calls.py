@@ -15,7 +15,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.slack.budget import Budget, Rate, tier
 from adapters.slack.errors import NotSent, RateLimited, TokenRefused, code, converted
 from bot.errors import PlatformUnavailable

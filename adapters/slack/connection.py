@@ -18,7 +18,7 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.slack.calls import Calls
 from adapters.slack.errors import TokenRefused, code
 from adapters.slack.socket import Socket

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -10,7 +11,7 @@ from slack_sdk.errors import SlackApiError
 from adapters.slack.calls import Calls
 from adapters.slack.errors import code
 from adapters.slack.translate import incoming, standing
-from bot.domain import Incoming, MessageRef, Reaction
+from bot.domain import Conversation, Incoming, MessageRef, Reaction
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.store.places import Places
 
@@ -60,6 +61,25 @@ class SlackHistory:
         """The reactions of people on a message. Raises MessageGone."""
         _, me = self._who()
         return standing(await self._message(ref), ref, people=lambda user: user != me)
+
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        """The bot's messages of a thread, or those before one at the top level, up to `PAGE`."""
+        _, me = self._who()
+        where: dict[str, Any] = {"channel": ref.channel, "latest": ref.message, "inclusive": True}
+        method = "conversations.history"
+        if conversation.root:
+            method, where["ts"] = "conversations.replies", conversation.root
+        answer = await self._calls.do(method, limit=PAGE, **where)
+        ours = {
+            replace(ref, message=str(each.get("ts"))): each
+            for each in answer.get("messages") or ()
+            if isinstance(each, Mapping) and each.get("user") == me
+        }
+        return [
+            (one, standing(each, one, people=lambda user: user != me)) for one, each in ours.items()
+        ]
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         """What people wrote since then in the bot's channels, and in threads there.

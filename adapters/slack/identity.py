@@ -9,7 +9,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.slack.calls import Calls
 from adapters.slack.errors import TokenRefused, code
 from bot.errors import PlatformError, PlatformUnavailable

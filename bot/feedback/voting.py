@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from bot.domain import MessageRef, Reaction
+from bot.domain import Conversation, MessageRef, Reaction
 from bot.feedback.signal import sign_of
 from bot.store.people import People
 from bot.store.turns import Turns
@@ -53,8 +53,11 @@ class Voting:
 
         Raises StoreUnavailable: the same call may be repeated.
         """
+        if sign_of(reaction.emoji) is None or reaction.ours is False:
+            return None
         async with self._lock(reaction.ref):
-            return await self._apply(reaction)
+            turn = await self._votes.turn_of(reaction)
+            return None if turn is None else await self._apply(turn, reaction)
 
     def is_doubtful(self, reaction: Reaction) -> bool:
         """Whether the event may not say what stands there now: an earlier one said the opposite,
@@ -73,10 +76,17 @@ class Voting:
         return late or before not in (None, reaction.present)
 
     async def settle(self, ref: MessageRef) -> None:
-        """Apply what waited for a message that is a part of an answer now."""
+        """Apply what waited for a message that is a part of an answer now.
+
+        Raises StoreUnavailable: the same call may be repeated.
+        """
         async with self._lock(ref):
-            for reaction in await self._votes.parked(ref):
-                await self._apply(reaction)
+            parked = await self._votes.parked(ref)
+            turn = await self._turns.answered_by(ref.key) if parked else None
+            if turn is None:
+                return
+            for reaction in parked:
+                await self._apply(turn, reaction)
             await self._votes.forget_parked(ref)
 
     async def reread(self, ref: MessageRef, read: Read) -> int:
@@ -98,6 +108,19 @@ class Voting:
         log.warning("votes move too fast to be read back", turn=turn, message=ref.key)
         return 0
 
+    async def conversation_of(self, ref: MessageRef) -> Conversation | None:
+        """The conversation that a message is a part of an answer in; None for any other message."""
+        turn = await self._turns.of_message(ref.key)
+        return None if turn is None else turn.conversation
+
+    async def differs(self, ref: MessageRef, standing: Sequence[Reaction]) -> bool:
+        """Whether what stood on a message is not what its votes are made of: `reread` it then."""
+        turn = await self._turns.answered_by(ref.key)
+        if turn is None:
+            return False
+        signs = [each for each in standing if sign_of(each.emoji)]
+        return any(_difference(signs, await self._votes.held(turn, ref)))
+
     async def _make(
         self, turn: str, ref: MessageRef, standing: Sequence[Reaction], known: int
     ) -> int:
@@ -117,12 +140,9 @@ class Voting:
             raise Moved
         return changed
 
-    async def _apply(self, reaction: Reaction) -> Change | None:
+    async def _apply(self, turn: str, reaction: Reaction) -> Change | None:
         sign = sign_of(reaction.emoji)
-        if sign is None or reaction.ours is False:
-            return None
-        turn = await self._votes.turn_of(reaction)
-        if turn is None:
+        if sign is None:
             return None
         await self._people.remember(reaction.person)
         change = await self._votes.apply(turn, reaction, sign)

@@ -34,7 +34,7 @@ def soak(
     ] = True,
     settle: Annotated[
         float, typer.Option(min=1, help="Seconds at most that the last answers may take.")
-    ] = 300.0,
+    ] = 900.0,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all that was found.")
     ] = None,

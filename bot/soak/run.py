@@ -39,8 +39,9 @@ from bot.store.connection import Client, connect
 _SANDBOX_S: Final = 60.0
 _STEADY_S: Final = 3.0
 """So long nothing may change before a world without a breach is taken for the last one."""
-_GIVEN_UP_S: Final = 75.0
-"""The same with a breach: longer than any pause in which the bot tries again."""
+_GIVEN_UP_S: Final = 330.0
+"""The same with a breach: longer than any pause in which something is tried again. Slack repeats an
+event that nobody acknowledged for the last time after five minutes."""
 _STORE_EVERY_S: Final = 2.0
 
 Tell = Callable[[str], None]

@@ -3,9 +3,12 @@
 -- KEYS[1] turn:{turn}   KEYS[2] inbox:{platform}   KEYS[3] open:{conversation}
 -- ARGV[1] turn   ARGV[2] consumer group   ARGV[3] who ends it   then the fields and values to keep
 --
--- Returns 1, or 0 when the entry is not theirs, or is gone: nothing is changed then.
+-- Returns 1, or 0 when the turn or its entry is gone, or not theirs: nothing is changed then.
 
 local entry = redis.call("HGET", KEYS[1], "entry")
+if not entry then
+  return 0
+end
 local held = redis.call("XPENDING", KEYS[2], ARGV[2], entry, entry, 1)
 if not held[1] or held[1][2] ~= ARGV[3] then
   return 0

@@ -1,19 +1,41 @@
-"""A little chat platform in memory: a place where answers are posted and edited."""
+"""A little chat platform in memory: a place where answers are posted, edited and looked for.
+
+It plays the book, too, for those who need no store.
+"""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from adapters.reply import Surface
-from bot.core import Event, Events
-from bot.domain import MessageRef
+from adapters.history import History
+from adapters.surface import Book, Known, Surface
+from bot.domain import Incoming, MessageRef, Platform, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable
+from bot.events import Event, Events
+from tests.bot.turns_of import turn as turn_of
 
-Call = Literal["post", "posted", "edit", "add_part"]
-"""When a fault is met; `posted` is after the platform took a message, before it says so."""
+Call = Literal[
+    "post",
+    "posted",
+    "find",
+    "edit",
+    "edited",
+    "delete",
+    "deleted",
+    "intend",
+    "intended",
+    "add",
+    "added",
+    "settle",
+    "drop",
+    "dropped",
+    "question",
+    "reactions",
+]
+"""When a fault is met: before what is asked for, or after it (`posted`), before that is told."""
 
 Fault = Exception | Callable[[], Awaitable[object]]
 """What a call meets: an error, or something to wait for first."""
@@ -21,24 +43,67 @@ Fault = Exception | Callable[[], Awaitable[object]]
 
 @dataclass
 class Room:
-    """One channel. It takes what a platform takes, and refuses what a platform refuses."""
+    """One channel. It takes what a platform takes, and refuses what a platform refuses.
+
+    Whoever posts a part that stands there already fails. What was posted is found by its turn and
+    part where `tells_parts` (Slack's metadata), else by its text (as on Discord).
+    """
 
     limit: int = 64
     scope: str = "room"
+    platform: Platform = "slack"
+    channel: str = "D1"
+    tells_parts: bool = True
     messages: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, tuple[str, int]] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
     refs: list[MessageRef] = field(default_factory=list)
-    parts: list[tuple[str, MessageRef]] = field(default_factory=list)
     faults: dict[Call, deque[Fault]] = field(
         default_factory=lambda: {call: deque() for call in get_args(Call)}
     )
     posted: int = 0
     busy_now: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    # The book
+    parts: defaultdict[str, dict[int, MessageRef]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    posting: dict[str, str] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    settled: list[MessageRef] = field(default_factory=list)
+    # What people do
+    questions: dict[str, Incoming] = field(default_factory=dict)
+    standing: list[Reaction] = field(default_factory=list)
 
     def texts(self) -> list[str]:
         """What stands in the channel, from top to bottom."""
         return list(self.messages.values())
+
+    def turn(self, name: str = "t1") -> Turn:
+        """A turn as the book has it."""
+        booked = self.parts[name]
+        return replace(
+            turn_of(name),
+            parts=tuple(booked[part] for part in sorted(booked)),
+            posting=self.posting.get(name),
+        )
+
+    def booked(self, name: str = "t1") -> list[str]:
+        """The messages that the book has of a turn, in order."""
+        return [ref.message for ref in self.turn(name).parts]
+
+    def done(self) -> list[str]:
+        """What was done here, in order, without to whom."""
+        return [what for what, _ in self.log]
+
+    async def shows(self, text: str) -> None:
+        """Wait until the channel shows a text."""
+        async with asyncio.timeout(5):
+            while text not in "\n".join(self.texts()):
+                self.changed.clear()
+                await self.changed.wait()
+
+    # The surface
 
     def measure(self, text: str) -> int:
         return len(text)
@@ -46,23 +111,44 @@ class Room:
     async def post(self, text: str, *, turn: str, part: int) -> MessageRef:
         await self._meet("post")
         self._check(text)
+        label = turn, part
+        assert not turn or label not in self.labels.values(), f"{label} stands there already"
         self.posted += 1
-        name = f"m{self.posted}"
-        self.messages[name] = text
-        self._note("post", f"{turn}/{part}")
-        ref = MessageRef("slack", "T1", "C1", name)
+        name = f"p{self.posted}"
+        self.messages[name], self.labels[name] = text, label
+        ref = self._ref(name)
         self.refs.append(ref)
+        self._note("post", f"{turn}/{part}")
         await self._meet("posted")
         return ref
 
-    async def edit(self, ref: MessageRef, text: str) -> None:
+    async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
+        await self._meet("find")
+        self._note("find", f"{turn}/{part}")
+        for name in reversed(self.messages):
+            ref = self._ref(name)
+            if self.tells_parts:
+                if self.labels[name] == (turn, part):
+                    return ref
+            elif self.messages[name] == text and not await known(ref):
+                return ref
+        return None
+
+    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
         await self._meet("edit")
         self._check(text)
         if ref.message not in self.messages:
             raise MessageGone("deleted")
-        assert self.messages[ref.message] != text, "an edit that changes nothing"
         self.messages[ref.message] = text
         self._note("edit", ref.message)
+        await self._meet("edited")
+
+    async def delete(self, ref: MessageRef) -> None:
+        await self._meet("delete")
+        self.messages.pop(ref.message, None)
+        self.labels.pop(ref.message, None)
+        self._note("delete", ref.message)
+        await self._meet("deleted")
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
@@ -72,17 +158,52 @@ class Room:
         finally:
             self.busy_now -= 1
 
-    async def add_part(self, turn: str, ref: MessageRef) -> None:
-        await self._meet("add_part")
-        self.parts.append((turn, ref))
-        self._note("part", ref.message)
+    # The book
 
-    async def shows(self, text: str) -> None:
-        """Wait until the channel shows a text."""
-        async with asyncio.timeout(5):
-            while text not in "\n".join(self.texts()):
-                self.changed.clear()
-                await self.changed.wait()
+    async def intend(self, turn: str, text: str) -> None:
+        await self._meet("intend")
+        self.posting[turn] = text
+        self._note("intend", turn)
+        await self._meet("intended")
+
+    async def add(self, turn: str, part: int, ref: MessageRef) -> None:
+        await self._meet("add")
+        self.parts[turn][part] = ref
+        self.posting.pop(turn, None)
+        self.known.add(ref.message)
+        self._note("add", ref.message)
+        await self._meet("added")
+
+    async def settle(self, turn: str, ref: MessageRef) -> None:
+        await self._meet("settle")
+        self.settled.append(ref)
+
+    async def drop(self, turn: str, part: int) -> None:
+        await self._meet("drop")
+        del self.parts[turn][part]
+        self._note("drop", f"{turn}/{part}")
+        await self._meet("dropped")
+
+    async def knows(self, ref: MessageRef) -> bool:
+        return ref.message in self.known
+
+    # What it tells of the past
+
+    async def question(self, ref: MessageRef) -> Incoming | None:
+        await self._meet("question")
+        return self.questions.get(ref.key)
+
+    async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
+        await self._meet("reactions")
+        return [each for each in self.standing if each.ref.key == ref.key]
+
+    async def missed(self, since: float) -> AsyncIterator[Incoming]:
+        for question in list(self.questions.values()):
+            if question.sent_at >= since:
+                yield question
+
+    def _ref(self, name: str) -> MessageRef:
+        return MessageRef(self.platform, "T1", self.channel, name)
 
     async def _meet(self, call: Call) -> None:
         if self.faults[call]:
@@ -102,6 +223,27 @@ class Room:
 
 def later(retry_after_s: float | None = 0.01) -> PlatformUnavailable:
     return PlatformUnavailable("not now", retry_after_s)
+
+
+def lost() -> PlatformUnavailable:
+    """Nobody knows whether it was done."""
+    return PlatformUnavailable("the connection broke")
+
+
+async def nothing() -> None:
+    """The fault that is none."""
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+async def kill() -> None:
+    raise Killed
 
 
 Step = Event | Exception | Callable[[], Awaitable[object]]
@@ -130,5 +272,5 @@ class Answer:
             self.over = True
 
 
-def _is_a_surface(room: Room) -> Surface:
-    return room
+def _is_all_three(room: Room) -> tuple[Surface, Book, History]:
+    return room, room, room

@@ -6,12 +6,15 @@ import pytest
 
 from adapters import wording
 from adapters.markdown import utf8_size
-from bot.core import Problem
+from bot.events import Problem
 
 LINES = [
-    wording.WAITING_FOR_MODEL,
+    wording.waiting("model"),
+    wording.waiting("store"),
     wording.EMPTY_ANSWER,
     wording.CUT_BY_LENGTH,
+    wording.CUT_BY_TIME,
+    wording.PAUSED,
     wording.STOPPED,
     *(wording.problem(kind) for kind in get_args(Problem)),
 ]
@@ -27,3 +30,7 @@ def test_a_line_is_one_short_line_that_is_told_from_an_answer(line: str) -> None
     assert line.endswith("_")
     assert "\n" not in line
     assert utf8_size(line) < 200
+
+
+def test_who_was_interrupted_is_told_how_to_ask_again() -> None:
+    assert "write the question once more" in wording.problem("interrupted")

@@ -3,14 +3,24 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
 from bot.answer import Answer
 from bot.core import Chat
-from bot.domain import Incoming, MessageRef, Person, Place, Release, Sampling, Turn
+from bot.domain import (
+    Incoming,
+    MessageRef,
+    Person,
+    Place,
+    Platform,
+    Release,
+    Sampling,
+    Turn,
+    TurnStatus,
+)
 from bot.events import Ended, Event, Events, Text
 from bot.generation import Generation
 from bot.intake import Intake
@@ -19,12 +29,13 @@ from bot.settings import ChatSettings
 from bot.store.inbox import Inbox
 from bot.store.people import People
 from bot.store.turns import Turns
+from tests.bot.turns_of import WORKER
 from tests.scripted_model import Piece, ScriptedModel, scripted_model
+from tests.waiting import until
 
 ANA = Person("slack", "U1", "Ana")
 BO = Person("slack", "U2", "Bo")
 SYSTEM = "Be brief."
-WORKER = "worker-1"
 RELEASE = Release("r1", "scripted", SYSTEM, Sampling(0.6, 0.9, 1.1, 64), 1.0)
 
 _number = itertools.count(1)
@@ -33,6 +44,7 @@ _number = itertools.count(1)
 def asked(
     text: str = "Why?",
     *,
+    platform: Platform = "slack",
     place: Place = "dm",
     channel: str = "D1",
     author: Person = ANA,
@@ -43,7 +55,7 @@ def asked(
 ) -> Incoming:
     """A message that no other test has."""
     return Incoming(
-        ref=MessageRef("slack", "T1", channel, f"m{next(_number)}"),
+        ref=MessageRef(platform, "T1", channel, f"m{next(_number)}"),
         author=author,
         text=text,
         place=place,
@@ -82,6 +94,7 @@ class Bench:
     turns: Turns
     people: People
     server: ScriptedModel
+    model: Model
     clock: list[float] = field(default_factory=lambda: [1000.0])
 
     async def taken(self, incoming: Incoming) -> Turn:
@@ -91,9 +104,10 @@ class Bench:
 
     async def held(self, incoming: Incoming) -> Turn:
         """The turn of a question, as this process holds it."""
-        await self.inbox.read(incoming.ref.platform, 100)
-        turn = await self.turns.of_message(incoming.ref.key)
-        assert turn is not None
+        turn = await self.stored(incoming)
+        platform = incoming.ref.platform
+        while turn.id not in {entry.turn for entry in await self.inbox.left(platform)}:
+            await self.inbox.read(platform, 100)
         return turn
 
     async def events(self, incoming: Incoming) -> Events:
@@ -119,6 +133,28 @@ class Bench:
         finally:
             self.chat.leave(answer)
 
+    async def taken_up(self, incoming: Incoming) -> list[Event]:
+        """All events of an answer that an earlier process may have begun."""
+        answer = self.chat.answer(await self.held(incoming), resumed=True)
+        async with aclosing(self.shown(answer)) as events:
+            return [event async for event in events]
+
+    async def saves(self, incoming: Incoming, text: str) -> None:
+        """Wait until just so much of an answer is saved."""
+
+        async def is_saved() -> bool:
+            turn = await self.turns.of_message(incoming.ref.key)
+            return turn is not None and turn.answer == text
+
+        await until(is_saved, lambda: f"never saved: {text!r}")
+
+    async def begun(self, incoming: Incoming, saved: str) -> None:
+        """Begin an answer and leave it, as a process that is killed does, once so much is saved."""
+        answering = asyncio.create_task(self.ask(incoming))
+        await self.saves(incoming, saved)
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+
     async def ask(self, incoming: Incoming) -> list[Event]:
         """All events of an answer."""
         async with aclosing(self.events(incoming)) as events:
@@ -130,16 +166,36 @@ class Bench:
         assert events[-1] == Ended("stop")
         return await self.stored(incoming)
 
+    async def answer_held(self, incoming: Incoming) -> Turn:
+        """The stored turn of a question that this process took up and answered whole."""
+        events = await self.taken_up(incoming)
+        assert events[-1] == Ended("stop")
+        return await self.stored(incoming)
+
     async def stored(self, incoming: Incoming) -> Turn:
         """The turn of a question, as it is stored."""
         turn = await self.turns.of_message(incoming.ref.key)
         assert turn is not None
         return turn
 
+    async def status(self, incoming: Incoming) -> TurnStatus:
+        """How the turn of a question stands."""
+        return (await self.stored(incoming)).status
+
     def prompts(self) -> list[list[str]]:
-        """What the model was told in each request, without the system prompt."""
+        """What the model was told in each request, without the system prompt and what it began."""
         return [
-            [message["content"] for message in request["messages"][1:]]
+            [message["content"] for message in messages[1 : len(messages) - bool(half)]]
+            for messages, half in (
+                (request["messages"], request.get("continue_final_message"))
+                for request in self.server.requests
+            )
+        ]
+
+    def begun_by(self) -> list[str]:
+        """The half answer that the model was given in each request, "" where there was none."""
+        return [
+            request["messages"][-1]["content"] if request.get("continue_final_message") else ""
             for request in self.server.requests
         ]
 
@@ -154,34 +210,38 @@ async def chat_bench(
     timeout_s: float = 5,
     release: Release = RELEASE,
     serve: bool = True,
+    worker: str = WORKER,
+    beside: Bench | None = None,
 ) -> AsyncIterator[Bench]:
-    """A chat core; without `serve` the model's server is not up, at the URL that it has."""
-    server = server or ScriptedModel()
-    async with scripted_model(server):
-        if serve:
-            async with Model(server.url, timeout_s=timeout_s) as model:
-                bench = _bench(client, server, model, settings, wait_s, release)
-                await bench.inbox.left("slack")
-                yield bench
-    if not serve:
-        async with Model(server.url, timeout_s=timeout_s) as model:
-            bench = _bench(client, server, model, settings, wait_s, release)
-            await bench.inbox.left("slack")
-            yield bench
+    """A chat core; without `serve` the model's server is not up, at the URL that it has.
+
+    One that is `beside` another has the same model's server.
+    """
+    server = server or (ScriptedModel() if beside is None else beside.server)
+    async with AsyncExitStack() as stack:
+        if beside is None:
+            async with AsyncExitStack() as up:
+                await up.enter_async_context(scripted_model(server))
+                if serve:
+                    stack.push_async_exit(up.pop_all())
+        model = await stack.enter_async_context(Model(server.url, timeout_s=timeout_s))
+        chat = settings or ChatSettings()
+        inbox = Inbox(client, worker, total=chat.max_waiting, each=chat.max_waiting_conversation)
+        bench = _bench(client, inbox, server, model, chat, wait_s, release)
+        yield bench
 
 
 def _bench(
     client: "Redis",
+    inbox: Inbox,
     server: ScriptedModel,
     model: Model,
-    settings: ChatSettings | None,
+    chat: ChatSettings,
     wait_s: float,
     release: Release,
 ) -> Bench:
     turns, people = Turns(client), People(client)
     clock = [1000.0]
-    chat = settings or ChatSettings()
-    inbox = Inbox(client, WORKER, total=chat.max_waiting, each=chat.max_waiting_conversation)
 
     def now() -> float:
         return clock[0]
@@ -197,4 +257,4 @@ def _bench(
         chat=chat,
         clock=now,
     )
-    return Bench(core, inbox, turns, people, server, clock)
+    return Bench(core, inbox, turns, people, server, model, clock)

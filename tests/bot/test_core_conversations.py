@@ -151,7 +151,7 @@ async def test_a_message_is_answered_once_however_often_it_comes(client: "Redis"
 
 async def test_a_message_that_comes_many_times_at_once_is_answered_once(client: "Redis") -> None:
     question = asked()
-    async with chat_bench(client) as bench, chat_bench(client, bench.server) as other:
+    async with chat_bench(client) as bench, chat_bench(client, beside=bench) as other:
         answers = await asyncio.gather(
             *(one.ask(question) for one in (bench, other) for _ in range(10))
         )

@@ -5,7 +5,7 @@ import itertools
 from redis.asyncio import Redis
 
 from bot.domain import Conversation
-from bot.events import Accepted, Ended
+from bot.events import Ended
 from bot.settings import ChatSettings
 from tests.bot.chat_bench import RELEASE, SYSTEM, asked, chat_bench
 from tests.scripted_model import ScriptedModel
@@ -14,14 +14,11 @@ from tests.scripted_model import ScriptedModel
 async def test_a_question_over_the_context_is_too_long_and_the_model_is_not_asked(
     client: "Redis",
 ) -> None:
+    question = asked("why " * 100)
     async with chat_bench(client, ScriptedModel(context=100)) as bench:
-        accepted, ended = await bench.ask(asked("why " * 100))
-        assert ended == Ended("error", "too_long")
+        assert await bench.ask(question) == [Ended("error", "too_long")]
         assert bench.server.requests == []
-        assert isinstance(accepted, Accepted)
-        turn = await bench.turns.get(accepted.turn)
-        assert turn is not None
-        assert turn.status == "failed"
+        assert await bench.status(question) == "failed"
         await bench.answer(asked("Why?"))
 
 
@@ -98,4 +95,4 @@ async def test_a_prompt_that_the_server_finds_too_long_is_asked_with_less_memory
         assert bench.prompts()[-1][-3:] == ["question", "so", "one"]
         await bench.answer(asked("two"))
         server.longest = 1
-        assert (await bench.ask(asked("three")))[1:] == [Ended("error", "too_long")]
+        assert await bench.ask(asked("three")) == [Ended("error", "too_long")]

@@ -1,23 +1,21 @@
 """One turn, from an incoming message to the stored answer."""
 
+import asyncio
 from contextlib import aclosing
 
 import pytest
 from redis.asyncio import Redis
 
-from bot.domain import Conversation
-from bot.events import Accepted, Ended, Text
+from bot.domain import Conversation, FinishReason
+from bot.events import Ended, Text
 from tests.bot.chat_bench import ANA, BO, RELEASE, SYSTEM, Gate, asked, chat_bench
 from tests.scripted_model import ScriptedModel
 
 
-async def test_a_question_is_accepted_answered_and_ended(client: "Redis") -> None:
+async def test_a_question_is_answered_and_ended(client: "Redis") -> None:
     async with chat_bench(client) as bench:
         events = await bench.ask(asked("Why?"))
-    accepted, *texts, ended = events
-    assert isinstance(accepted, Accepted)
-    assert texts == [Text("I heard: "), Text("Why?")]
-    assert ended == Ended("stop")
+    assert events == [Text("I heard: "), Text("Why?"), Ended("stop")]
 
 
 async def test_the_whole_turn_is_stored(client: "Redis") -> None:
@@ -35,36 +33,54 @@ async def test_the_whole_turn_is_stored(client: "Redis") -> None:
         assert turn.created_at == turn.first_text_at == turn.finished_at == 1000.0
         assert await bench.turns.of_message(question.ref.key) == turn
         assert await bench.people.get_many([ANA.key]) == [ANA]
+        assert await bench.inbox.waiting("slack") == 0
+
+
+async def test_a_question_that_was_taken_in_waits(client: "Redis") -> None:
+    question = asked()
+    async with chat_bench(client) as bench:
+        assert await bench.chat.take(question) == "new"
+        assert await bench.chat.take(question) == "seen"
+        assert await bench.status(question) == "waiting"
+        assert await bench.inbox.waiting("slack") == 1
+        assert bench.server.requests == []
 
 
 async def test_a_running_turn_is_stored_as_such(client: "Redis") -> None:
-    gate = Gate()
+    gate, question = Gate(), asked()
     async with (
         chat_bench(client, gate.server) as bench,
-        aclosing(bench.events(asked())) as events,
+        aclosing(bench.events(question)) as events,
     ):
-        accepted = await anext(events)
-        assert isinstance(accepted, Accepted)
-        running = await bench.turns.get(accepted.turn)
-        assert running is not None
+        assert await anext(events) == Text("first ")
+        running = await bench.stored(question)
         assert running.status == "running"
         assert running.finish is None
 
 
-async def test_the_times_of_a_turn_are_those_of_the_clock(client: "Redis") -> None:
-    gate = Gate()
+async def test_a_growing_answer_is_saved(client: "Redis") -> None:
+    gate, question = Gate(), asked()
     async with chat_bench(client, gate.server) as bench:
-        async with aclosing(bench.events(asked())) as events:
-            accepted = await anext(events)
-            bench.clock[0] = 1002.0
+        answering = asyncio.create_task(bench.ask(question))
+        await bench.saves(question, "first ")
+        gate.open()
+        await answering
+        assert (await bench.stored(question)).answer == "first to Why?"
+
+
+async def test_the_times_of_a_turn_are_those_of_the_clock(client: "Redis") -> None:
+    gate, question = Gate(), asked()
+    async with chat_bench(client, gate.server) as bench:
+        await bench.taken(question)
+        bench.clock[0] = 1002.0
+        answer = bench.chat.answer(await bench.held(question))
+        async with aclosing(bench.shown(answer)) as events:
             await anext(events)
             bench.clock[0] = 1007.0
             gate.open()
             async for _ in events:
                 pass
-        assert isinstance(accepted, Accepted)
-        turn = await bench.turns.get(accepted.turn)
-    assert turn is not None
+        turn = await bench.stored(question)
     assert (turn.created_at, turn.first_text_at, turn.finished_at) == (1000.0, 1002.0, 1007.0)
 
 
@@ -80,14 +96,14 @@ async def test_the_model_is_asked_with_the_release_and_the_person(client: "Redis
     assert request["user"] == BO.key
 
 
-async def test_an_answer_cut_by_its_length_is_done(client: "Redis") -> None:
-    async with chat_bench(client, ScriptedModel(finish="length")) as bench:
-        events = await bench.ask(asked())
-        assert events[-1] == Ended("length")
-        assert isinstance(events[0], Accepted)
-        turn = await bench.turns.get(events[0].turn)
-        assert turn is not None
-        assert (turn.status, turn.finish) == ("done", "length")
+@pytest.mark.parametrize("finish", ["length", "deadline"])
+async def test_an_answer_that_is_cut_is_done(client: "Redis", finish: FinishReason) -> None:
+    question = asked()
+    async with chat_bench(client, ScriptedModel(finish=finish)) as bench:
+        events = await bench.ask(question)
+        assert events[-1] == Ended(finish)
+        turn = await bench.stored(question)
+        assert (turn.status, turn.finish) == ("done", finish)
 
 
 async def test_an_answer_without_a_word_is_done_and_is_no_memory(client: "Redis") -> None:
@@ -98,12 +114,13 @@ async def test_an_answer_without_a_word_is_done_and_is_no_memory(client: "Redis"
         assert bench.prompts()[1] == ["second"]
 
 
-@pytest.mark.parametrize("finish", ["deadline", "error", "shutdown"])
-async def test_an_answer_that_its_server_ended_is_failed(client: "Redis", finish: str) -> None:
+@pytest.mark.parametrize("finish", ["error", "shutdown"])
+async def test_an_answer_that_its_server_ended_is_failed(
+    client: "Redis", finish: FinishReason
+) -> None:
+    question = asked()
     async with chat_bench(client, ScriptedModel(finish=finish)) as bench:
-        accepted, *_, ended = await bench.ask(asked())
-        assert ended == Ended(finish, "model_unavailable")  # type: ignore[arg-type]
-        assert isinstance(accepted, Accepted)
-        turn = await bench.turns.get(accepted.turn)
-        assert turn is not None
+        *_, ended = await bench.ask(question)
+        assert ended == Ended(finish, "model_unavailable")
+        turn = await bench.stored(question)
         assert (turn.status, turn.finish) == ("failed", finish)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.slack.backoff import Backoff
+from adapters.backoff import Backoff
 from adapters.slack.identity import identify, watch
 from bot.errors import PlatformError
 from tests.adapters.sandbox.slack_bench import slack
@@ -54,15 +54,3 @@ async def test_a_token_that_is_taken_back_is_noticed_in_a_quiet_workspace() -> N
             await asyncio.gather(watching, return_exceptions=True)
     told = [one["event"] for one in logged if one["log_level"] != "debug"]
     assert told == ["Slack refuses our token", "Slack takes our token again"]
-
-
-def test_pauses_grow_to_their_bound_and_begin_again() -> None:
-    backoff = Backoff(1.0, 60.0)
-    pauses = [backoff.failed() for _ in range(2_000)]
-    for number, pause in enumerate(pauses[:8]):
-        least = min(2.0**number, 60.0)
-        assert least <= pause <= least * 1.25
-    assert max(pauses) <= 75.0
-    assert backoff.failed(at_least_s=300.0) >= 300.0
-    backoff.succeeded()
-    assert backoff.failed() <= 1.25

@@ -1,11 +1,14 @@
 """What people are called."""
 
+from pathlib import Path
+
 import pytest
 from redis.asyncio import Redis
 
 from bot.domain import Person
 from bot.errors import StoreUnavailable
 from bot.store.people import People
+from tests.bot.store.outage import outage
 
 ANA = Person("slack", "U1", "Ana")
 BO = Person("discord", "1", "Bó 🐌")
@@ -48,10 +51,10 @@ async def test_a_key_that_is_no_person_s_is_refused(client: "Redis") -> None:
         await People(client).get_many(["irc/ana"])
 
 
-async def test_without_the_server_people_are_unavailable(client: "Redis") -> None:
+async def test_without_the_server_people_are_unavailable(client: "Redis", tmp_path: Path) -> None:
     people = People(client)
-    await client.shutdown(nosave=True)
-    with pytest.raises(StoreUnavailable):
-        await people.remember(ANA)
-    with pytest.raises(StoreUnavailable):
-        await people.get_many([ANA.key])
+    async with outage(client, tmp_path):
+        with pytest.raises(StoreUnavailable):
+            await people.remember(ANA)
+        with pytest.raises(StoreUnavailable):
+            await people.get_many([ANA.key])

@@ -1,6 +1,7 @@
 """Releases are immutable records, and one of them answers."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -8,6 +9,7 @@ from redis.asyncio import Redis
 from bot.domain import Release, Sampling
 from bot.errors import StoreUnavailable
 from bot.store.releases import Releases
+from tests.bot.store.outage import outage
 
 ONE = Release("r1", "smollm2", "You are Candor. ✓", Sampling(0.6, 0.9, 1.1, 512), 1.5)
 TWO = replace(ONE, id="r2", system_prompt="", created_at=2.5)
@@ -34,12 +36,12 @@ async def test_a_release_is_never_written_again(client: "Redis") -> None:
     assert await releases.stable() == ONE
 
 
-async def test_without_the_server_releases_are_unavailable(client: "Redis") -> None:
+async def test_without_the_server_releases_are_unavailable(client: "Redis", tmp_path: Path) -> None:
     releases = Releases(client)
-    await client.shutdown(nosave=True)
-    with pytest.raises(StoreUnavailable):
-        await releases.make_stable(ONE)
-    with pytest.raises(StoreUnavailable):
-        await releases.stable()
-    with pytest.raises(StoreUnavailable):
-        await releases.get("r1")
+    async with outage(client, tmp_path):
+        with pytest.raises(StoreUnavailable):
+            await releases.make_stable(ONE)
+        with pytest.raises(StoreUnavailable):
+            await releases.stable()
+        with pytest.raises(StoreUnavailable):
+            await releases.get("r1")

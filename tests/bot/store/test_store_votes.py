@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, cast
 
 import pytest
@@ -15,7 +16,8 @@ from bot.store import keys
 from bot.store.people import People
 from bot.store.turns import Turns
 from bot.store.votes import PAGE, Change, Sign, Votes
-from tests.bot.turns_of import message, turn
+from tests.bot.store.outage import outage
+from tests.bot.turns_of import accepted, message, turn
 
 ANA = Person("slack", "U1", "Ana")
 BO = Person("slack", "U2", "Bo")
@@ -142,9 +144,9 @@ async def test_the_same_id_on_another_platform_is_another_person(client: "Redis"
 
 
 async def test_a_vote_is_listed_with_its_turn_and_person(client: "Redis") -> None:
-    turns, people, votes = Turns(client), People(client), votes_of(client)
+    people, votes = People(client), votes_of(client)
     one = turn(text="Why is the sky blue?", answer="Scattering.")
-    await turns.add(one)
+    await accepted(client, one)
     await people.remember(ANA)
     await votes.apply(one.id, reaction(person=ANA), "+")
     [vote] = [vote async for vote in votes.listed()]
@@ -162,9 +164,9 @@ async def test_a_vote_is_listed_with_its_turn_and_person(client: "Redis") -> Non
 
 
 async def test_votes_are_listed_by_their_last_change_the_latest_first(client: "Redis") -> None:
-    turns, votes = Turns(client), votes_of(client)
+    votes = votes_of(client)
     for name in ("t1", "t2", "t3"):
-        await turns.add(turn(name))
+        await accepted(client, turn(name))
         await votes.apply(name, reaction(), "+")
     await votes.apply("t1", reaction(emoji="-1"), "-")
     listed = [vote async for vote in votes.listed()]
@@ -173,9 +175,9 @@ async def test_votes_are_listed_by_their_last_change_the_latest_first(client: "R
 
 
 async def test_votes_beyond_one_page_are_all_listed_once(client: "Redis") -> None:
-    turns, votes = Turns(client), votes_of(client)
+    votes = votes_of(client)
     one = turn("t1")
-    await turns.add(one)
+    await accepted(client, one)
     number = 2 * PAGE + 3
     for person in range(number):
         await votes.apply("t1", reaction(person=Person("slack", f"U{person}")), "+")
@@ -185,8 +187,8 @@ async def test_votes_beyond_one_page_are_all_listed_once(client: "Redis") -> Non
 
 
 async def test_exactly_one_page_of_votes_is_listed(client: "Redis") -> None:
-    turns, votes = Turns(client), votes_of(client)
-    await turns.add(turn("t1"))
+    votes = votes_of(client)
+    await accepted(client, turn("t1"))
     for person in range(PAGE):
         await votes.apply("t1", reaction(person=Person("slack", f"U{person}")), "+")
     assert len([vote async for vote in votes.listed()]) == PAGE
@@ -196,8 +198,8 @@ async def test_exactly_one_page_of_votes_is_listed(client: "Redis") -> None:
 async def test_a_vote_that_changes_while_listing_neither_repeats_nor_hides_another(
     client: "Redis", event: str
 ) -> None:
-    turns, votes = Turns(client), votes_of(client)
-    await turns.add(turn("t1"))
+    votes = votes_of(client)
+    await accepted(client, turn("t1"))
     for person in range(PAGE + 5):
         await votes.apply("t1", reaction(person=Person("slack", f"U{person}")), "+")
     seen: list[str] = []
@@ -229,15 +231,15 @@ async def test_every_applied_reaction_is_logged_in_order(client: "Redis") -> Non
     assert {entry["turn"] for entry in logged} == {"t1"}
 
 
-async def test_without_the_server_votes_are_unavailable(client: "Redis") -> None:
+async def test_without_the_server_votes_are_unavailable(client: "Redis", tmp_path: Path) -> None:
     votes = votes_of(client)
-    await client.shutdown(nosave=True)
-    with pytest.raises(StoreUnavailable):
-        await votes.apply("t1", reaction(), "+")
-    with pytest.raises(StoreUnavailable):
-        await votes.tally("t1")
-    with pytest.raises(StoreUnavailable):
-        [vote async for vote in votes.listed()]
+    async with outage(client, tmp_path):
+        with pytest.raises(StoreUnavailable):
+            await votes.apply("t1", reaction(), "+")
+        with pytest.raises(StoreUnavailable):
+            await votes.tally("t1")
+        with pytest.raises(StoreUnavailable):
+            [vote async for vote in votes.listed()]
 
 
 # The store against a plain model of what votes are
@@ -307,9 +309,9 @@ async def test_whatever_comes_votes_tallies_and_list_are_those_of_a_plain_model(
     client: "Redis", steps: Sequence[Step]
 ) -> None:
     await client.flushall()
-    turns, votes, plain = Turns(client), votes_of(client), Plain()
+    votes, plain = votes_of(client), Plain()
     for name in ("t1", "t2"):
-        await turns.add(turn(name))
+        await accepted(client, turn(name))
     for step in steps:
         event = reaction(
             present=step.present, person=step.person, emoji=step.emoji, on=step.on, kind=step.kind
