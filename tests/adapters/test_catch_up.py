@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from adapters import catch_up as catch_up_module
 from adapters.catch_up import MARGIN_S, CatchUp
 from adapters.rereads import Rereads
-from bot.domain import Incoming, MessageRef, Reaction
+from bot.domain import Conversation, Incoming, MessageRef, Reaction
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.feedback.voting import Voting
 from bot.settings import RedisSettings
@@ -45,6 +45,11 @@ class Past:
     troubles: deque[Exception] = field(default_factory=deque)
     asked: list[float] = field(default_factory=list)
     block: asyncio.Event | None = None
+
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        return ()
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         self.asked.append(since)
@@ -303,7 +308,7 @@ async def test_the_reactions_of_late_answers_are_read_back_newest_first(client: 
         desk.catch_up.connected()
         await desk.signed(desk.clock[0])
         assert len(desk.rereads) == 3
-        assert [(await desk.rereads._next()).message for _ in range(3)] == ["m2", "m1", "m0"]
+        assert [(await desk.rereads._next())[0].message for _ in range(3)] == ["m2", "m1", "m0"]
 
 
 async def test_answers_too_old_are_not_read_back(client: "Redis") -> None:

@@ -13,11 +13,12 @@ from structlog.testing import capture_logs
 
 from adapters import rereads as rereads_module
 from adapters.rereads import Rereads
-from bot.domain import Incoming, MessageRef, Reaction
+from bot.domain import Conversation, Incoming, MessageRef, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.feedback.voting import Voting
 from bot.settings import RedisSettings
 from bot.store.connection import connect
+from bot.store.inbox import Inbox
 from bot.store.people import People
 from bot.store.turns import Turns
 from bot.store.votes import Votes
@@ -32,8 +33,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rereads_module, "RETRY_S", 0.05)
 
 
+PLACE = Conversation("slack", "T1", "C1", "thread", "1.1")
+
+
 def part(number: int) -> MessageRef:
     return MessageRef("slack", "T1", "C1", f"m{number}")
+
+
+def thumb(ref: MessageRef) -> Reaction:
+    return Reaction(ref, ANA, "+1", True, 1.0)
 
 
 @dataclass
@@ -42,15 +50,22 @@ class Wall:
 
     read: list[str] = field(default_factory=list)
     troubles: deque[Exception] = field(default_factory=deque)
+    glance: list[int] = field(default_factory=list)
+    """What one call tells of, whatever is asked for."""
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         self.read.append(ref.message)
         if self.troubles:
             raise self.troubles.popleft()
-        return [Reaction(ref, ANA, "+1", True, 1.0)]
+        return [thumb(ref)]
 
     async def question(self, ref: MessageRef) -> Incoming | None:
         raise AssertionError("nobody asks")
+
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        return [(part(number), [thumb(part(number))]) for number in self.glance]
 
     def missed(self, since: float) -> AsyncIterator[Incoming]:
         raise AssertionError("nobody asks")
@@ -60,6 +75,14 @@ class Wall:
 class Desk:
     rereads: Rereads
     votes: Votes
+
+    async def counted(self, number: int) -> None:
+        """Wait until the thumb on a message is a vote."""
+
+        async def voted() -> bool:
+            return await self.votes.tally(f"t{number}") == (1, 0)
+
+        await until(voted)
 
     @asynccontextmanager
     async def running(self, wall: Wall) -> AsyncIterator[None]:
@@ -76,8 +99,12 @@ async def desk_of(client: "Redis", count: int = 5) -> Desk:
     """Messages m0, m1, … are the parts of turns t0, t1, …"""
     turns, people = Turns(client), People(client)
     votes = Votes(client, turns, people)
+    inbox = Inbox(client, "w1", total=100, each=100)
     for number in range(count):
-        await turns.add_part(f"t{number}", 0, part(number))
+        question = MessageRef("slack", "T1", "C1", f"q{number}")
+        turn = Turn(f"t{number}", PLACE, question, ANA, "Why?", "r1", 1.0)
+        assert await inbox.accept(turn) == "new"
+        await turns.add_part(turn.id, 0, part(number))
     return Desk(Rereads(Voting(turns, votes, people)), votes)
 
 
@@ -90,9 +117,10 @@ async def test_doubts_come_before_the_rest_which_keeps_its_order(client: "Redis"
     await asyncio.sleep(0.06)
     async with desk.running(wall):
         await until(lambda: len(wall.read) == 5)
+        for number in range(5):
+            await desk.counted(number)
     assert wall.read == ["m3", "m4", "m0", "m1", "m2"]
     assert len(desk.rereads) == 0
-    assert [await desk.votes.tally(f"t{number}") for number in range(5)] == [(1, 0)] * 5
 
 
 async def test_the_rest_does_not_wait_for_a_doubt_to_settle(client: "Redis") -> None:
@@ -152,8 +180,8 @@ async def test_after_trouble_it_is_read_again(client: "Redis", trouble: Exceptio
     async with desk.running(wall):
         desk.rereads.add(part(0))
         await until(lambda: len(wall.read) == 3)
-        await until(lambda: len(desk.rereads) == 0)
-    assert await desk.votes.tally("t0") == (1, 0)
+        await desk.counted(0)
+    assert len(desk.rereads) == 0
 
 
 @pytest.mark.parametrize("trouble", [MessageGone("deleted"), KeyError("a bug")], ids=repr)
@@ -180,10 +208,7 @@ async def test_a_store_that_is_away_is_waited_for(tmp_path: Path) -> None:
                 desk.rereads.add(part(0))
                 await asyncio.sleep(0.6)
 
-            async def voted() -> bool:
-                return await desk.votes.tally("t0") == (1, 0)
-
-            await until(voted)
+            await desk.counted(0)
 
 
 async def test_what_is_no_answer_is_not_asked_for(client: "Redis") -> None:
@@ -195,3 +220,17 @@ async def test_what_is_no_answer_is_not_asked_for(client: "Redis") -> None:
         await until(lambda: len(desk.rereads) == 0)
         await asyncio.sleep(0.1)
     assert wall.read == ["m0"]
+
+
+async def test_of_what_one_glance_shows_only_what_differs_is_read(client: "Redis") -> None:
+    desk, wall = await desk_of(client), Wall(glance=[0, 1, 2])
+    for number in (0, 2):
+        await desk.votes.apply(f"t{number}", thumb(part(number)), "+")
+    async with desk.running(wall):
+        for number in range(4):
+            desk.rereads.add(part(number))
+        await until(lambda: len(wall.read) == 2)
+        for number in range(4):
+            await desk.counted(number)
+    assert sorted(wall.read) == ["m1", "m3"]
+    assert len(desk.rereads) == 0

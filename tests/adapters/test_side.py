@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adapters.side import Side
-from bot.domain import Incoming, MessageRef, Reaction, Turn
+from bot.domain import Conversation, Incoming, MessageRef, Reaction, Turn
 from bot.errors import PlatformError
 from bot.store.inbox import Inbox
 from bot.worker import Worker
@@ -25,6 +25,11 @@ class Nothing:
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         return []
+
+    async def beside(
+        self, ref: MessageRef, conversation: Conversation
+    ) -> Sequence[tuple[MessageRef, Sequence[Reaction]]]:
+        return ()
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         nothing: tuple[Incoming, ...] = ()

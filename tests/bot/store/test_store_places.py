@@ -10,6 +10,7 @@ from bot.domain import Conversation, MessageRef, Person, Turn
 from bot.store import keys
 from bot.store.inbox import Inbox
 from bot.store.places import Places
+from bot.store.turns import Turns
 
 
 def turn(number: int, place: Conversation, asker: str = "U1") -> Turn:
@@ -78,3 +79,17 @@ async def test_the_channel_of_direct_messages_is_kept(client: "Redis") -> None:
     await places.set_direct("discord", "10", "")
     assert await places.direct("discord") == {"9": "71", "10": ""}
     assert await places.direct("slack") == {}
+
+
+async def test_a_conversation_is_known_from_its_first_question_on_in_whatever_order_they_come(
+    client: "Redis",
+) -> None:
+    inbox, turns = inbox_of(client), Turns(client)
+    assert not await turns.knows(THREAD)
+    assert await inbox.accept(turn(0, THREAD), asked_at=1795427020.5) == "new"
+    assert await inbox.accept(turn(1, THREAD), asked_at=1795427010.5) == "new"
+    assert await inbox.accept(turn(2, THREAD), asked_at=1795427030.5) == "new"
+    assert await turns.knows(THREAD)
+    assert await turns.knows(THREAD, 1795427010.5)
+    assert not await turns.knows(THREAD, 1795427010.4)
+    assert not await turns.knows(DM, 1795427040.0)
