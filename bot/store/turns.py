@@ -116,9 +116,13 @@ class Turns:
 
     async def knows(self, conversation: Conversation, by: float = math.inf) -> bool:
         """Whether the conversation had a question by then, in seconds on the platform's clock."""
+        pipe = self._client.pipeline(transaction=False)
+        pipe.get(keys.asked(conversation.key))
+        pipe.exists(keys.conversation(conversation.key))
         with converted():
-            asked = await self._client.get(keys.asked(conversation.key))
-        return asked is not None and float(asked) <= by
+            asked, is_known = await pipe.execute()
+        # A conversation older than this key has had its first question long ago.
+        return bool(is_known) if asked is None else float(asked) <= by
 
     async def history(self, conversation: Conversation, limit: int) -> list[Turn]:
         """The latest turns of a conversation, at most `limit`, oldest first."""
