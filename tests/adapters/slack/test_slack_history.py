@@ -275,3 +275,29 @@ async def test_the_reactions_of_a_deleted_message_are_gone(client: "Redis") -> N
         await served.world.delete(channel="general", message=asked, user="alice")
         with pytest.raises(MessageGone):
             await history_of(served, client).reactions(ref("general", asked))
+
+
+@pytest.mark.parametrize("channel", ["general", "dm"])
+async def test_one_call_tells_of_the_bot_s_messages_of_a_thread_or_before_one(
+    client: "Redis", channel: str
+) -> None:
+    async with slack() as served:
+        root = await say(served, "@candor one", channel=channel)
+        thread = root if channel == "general" else ""
+        place = CHANNEL_IDS["general"] if channel == "general" else IM_IDS["alice"]
+        where: dict[str, Any] = {"thread_ts": thread} if thread else {}
+        answers = [
+            (await served.client().chat_postMessage(channel=place, text=text, **where))["ts"]
+            for text in ("So.", "And so.", "And on.")
+        ]
+        await served.world.react(
+            channel=channel, message=answers[0], user="alice", emoji="👍", present=True
+        )
+        conversation = Conversation("slack", TEAM_ID, place, "thread" if thread else "dm", thread)
+        asked = MessageRef("slack", "", place, answers[1])
+        found = dict(await history_of(served, client).beside(asked, conversation))
+    assert {one.message for one in found} >= set(answers[:2])
+    assert root not in {one.message for one in found}, "a question is not the bot's"
+    marked = {one.message: [each.person.id for each in on] for one, on in found.items()}
+    assert marked[answers[0]] == [USER_IDS["alice"]]
+    assert marked[answers[1]] == []
