@@ -58,7 +58,7 @@ class Intake:
                 parts=() if notice is None else (notice,),
             )
             await self._people.remember(incoming.author)
-            taken = await self._inbox.accept(turn)
+            taken = await self._inbox.accept(turn, asked_at=incoming.sent_at)
         log.info("question", turn=turn.id, message=incoming.ref.key, taken=taken)
         return taken
 
@@ -75,10 +75,11 @@ class Intake:
             thread = conversation(incoming.thread or "")
             if incoming.mentions_bot:
                 return thread
-            # A follow-up in a thread that the bot is in, unless somebody else is addressed.
-            return (
-                thread if not incoming.mentions_others and await self._turns.knows(thread) else None
-            )
+            # A follow-up in a thread that the bot is in, unless somebody else is addressed. What
+            # was said before it was asked there is none, though it comes late or is read back.
+            if incoming.mentions_others or not await self._turns.knows(thread, incoming.sent_at):
+                return None
+            return thread
         if incoming.reply_to is not None:
             replied = MessageRef(ref.platform, ref.workspace, ref.channel, incoming.reply_to)
             if turn := await self._turns.of_message(replied.key):

@@ -3,13 +3,14 @@
 -- KEYS[1] seen:{message}         KEYS[2] gone:{message}       KEYS[3] turn:{turn}
 -- KEYS[4] conversation:{…}       KEYS[5] message:{message}    KEYS[6] inbox:{platform}
 -- KEYS[7] open:{conversation}    KEYS[8] parts                KEYS[9] places:{platform}
--- KEYS[10] askers:{platform}
+-- KEYS[10] askers:{platform}         KEYS[11] asked:{conversation}
 --
 -- ARGV[1] turn   ARGV[2] seconds that a seen message is remembered   ARGV[3] turns of a
 -- conversation to keep   ARGV[4] most open turns of the platform   ARGV[5] the same, of the
 -- conversation   ARGV[6] a notice that becomes the first part: its message's key, or ""
 -- ARGV[7] message:{notice}, or ""   ARGV[8] now, seconds   ARGV[9] the conversation
--- ARGV[10] places and askers to keep   ARGV[11] the asker's id   then the turn's fields and values
+-- ARGV[10] places and askers to keep   ARGV[11] the asker's id   ARGV[12] when the
+-- question was written, seconds   then the turn's fields and values
 --
 -- Returns "new"; "seen"; "gone" when the message was deleted meanwhile; "busy" when there is no
 -- room. A message that is refused is seen, too: its person is told, and a repeat changes nothing.
@@ -27,13 +28,17 @@ if redis.call("XLEN", KEYS[6]) >= tonumber(ARGV[4])
 end
 local entry = redis.call("XADD", KEYS[6], "*", "turn", ARGV[1])
 local fields = { "entry", entry }
-for index = 12, #ARGV do
+for index = 13, #ARGV do
   fields[#fields + 1] = ARGV[index]
 end
 redis.call("HSET", KEYS[3], unpack(fields))
 redis.call("RPUSH", KEYS[4], ARGV[1])
 redis.call("LTRIM", KEYS[4], -tonumber(ARGV[3]), -1)
 redis.call("SET", KEYS[5], "question " .. ARGV[1])
+local asked = redis.call("GET", KEYS[11])
+if not asked or tonumber(ARGV[12]) < tonumber(asked) then
+  redis.call("SET", KEYS[11], ARGV[12])
+end
 redis.call("RPUSH", KEYS[7], ARGV[1])
 redis.call("ZADD", KEYS[9], ARGV[8], ARGV[9])
 redis.call("ZREMRANGEBYRANK", KEYS[9], 0, -tonumber(ARGV[10]) - 1)

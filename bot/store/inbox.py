@@ -50,11 +50,13 @@ class Inbox:
         self._hold = script(client, "hold")
         self._first = script(client, "first")
 
-    async def accept(self, turn: Turn) -> Taken:
+    async def accept(self, turn: Turn, *, asked_at: float | None = None) -> Taken:
         """Accept a turn's question, with the turn itself, all or nothing.
 
-        A part that the turn has already (the notice that its question has to wait) becomes known
-        as such. Raises StoreUnavailable: the same call may be repeated.
+        `asked_at` tells when the question was written, on the platform's clock; it is the turn's
+        beginning when that is not known. A part that the turn has already (the notice that its
+        question has to wait) becomes known as such. Raises StoreUnavailable: the same call may be
+        repeated.
         """
         question, conversation = turn.question, turn.conversation
         notice = turn.parts[0].key if turn.parts else ""
@@ -73,6 +75,7 @@ class Inbox:
                     keys.PARTS,
                     keys.places(question.platform),
                     keys.askers(question.platform),
+                    keys.asked(conversation.key),
                 ],
                 [
                     turn.id,
@@ -86,6 +89,7 @@ class Inbox:
                     conversation.key,
                     keys.PLACES_KEPT,
                     turn.asker.id,
+                    turn.created_at if asked_at is None else asked_at,
                     *fields,
                 ],
             )

@@ -15,6 +15,7 @@
 | parked:{message} | hash | reactions on a message that is not known yet → "1" or "0" |
 | message:{message} | string | the turn that a message is the question, a part or a surplus of |
 | conversation:{conversation} | list | turn ids, oldest first |
+| asked:{conversation} | string | when its first question was written, seconds |
 | window:{conversation} | string | the first turn that its memory still holds |
 | release:{release} | string | one release as JSON |
 | stable | string | the id of the release that answers |
@@ -98,6 +99,10 @@ def message(message_key: str) -> str:
 
 def conversation(conversation_key: str) -> str:
     return f"{PREFIX}conversation:{conversation_key}"
+
+
+def asked(conversation_key: str) -> str:
+    return f"{PREFIX}asked:{conversation_key}"
 
 
 def window(conversation_key: str) -> str:

@@ -3,6 +3,7 @@
 How a turn comes to be, and how it ends, is `inbox`'s: those steps concern the queue as well.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Literal, cast
@@ -119,10 +120,11 @@ class Turns:
         _, turn_id = await self._find(message)
         return await self.get(turn_id) if turn_id else None
 
-    async def knows(self, conversation: Conversation) -> bool:
-        """Whether the conversation has had a turn."""
+    async def knows(self, conversation: Conversation, by: float = math.inf) -> bool:
+        """Whether the conversation had a question by then, in seconds on the platform's clock."""
         with converted():
-            return bool(await self._client.exists(keys.conversation(conversation.key)))
+            asked = await self._client.get(keys.asked(conversation.key))
+        return asked is not None and float(asked) <= by
 
     async def history(self, conversation: Conversation, limit: int) -> list[Turn]:
         """The latest turns of a conversation, at most `limit`, oldest first."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from redis.asyncio import Redis
 
@@ -72,8 +73,10 @@ class Core:
 
     async def texts(self, platform: Platform) -> list[str]:
         """What was asked and taken in, in the order of the inbox."""
-        entries = await self.client.xrange(keys.inbox(platform))
-        turns = await self.turns.get_many([str(fields["turn"]) for _, fields in entries])
+        entries = cast(
+            "list[tuple[str, dict[str, str]]]", await self.client.xrange(keys.inbox(platform))
+        )
+        turns = await self.turns.get_many([fields["turn"] for _, fields in entries])
         return [turn.text for turn in turns if turn is not None and turn.status == "waiting"]
 
     async def answered(self, ref: MessageRef, by: MessageRef) -> Turn:

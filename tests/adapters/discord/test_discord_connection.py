@@ -112,12 +112,14 @@ async def test_a_connection_that_is_killed_is_resumed_and_nothing_is_lost() -> N
             await until(lambda missed=missed: missed in one.heard)  # type: ignore[misc]
         assert (one.fresh, len(one.clients)) == (1, 1)
         assert len(one.heard) == len(set(one.heard)) == 3
+        await until(lambda: one.told == ["fresh", *["lost", "resumed"] * 3], lambda: str(one.told))
 
 
 async def test_a_lost_session_is_told_of_and_begun_anew_by_the_same_client() -> None:
     async with served() as bench, connected() as one:
         arm(bench, "invalidate_session")
         await one.sessions(2)
+        assert one.told == ["fresh", "lost", "fresh"]
         await hears(bench, one)
         assert len(one.clients) == 1
 

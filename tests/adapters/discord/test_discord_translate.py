@@ -7,7 +7,7 @@ from typing import Any
 import discord
 import pytest
 
-from adapters.discord.translate import incoming, reaction, workspace
+from adapters.discord.translate import emoji_of, incoming, reaction, workspace
 from adapters.sandbox.discord import (
     BOT_ROLE_ID,
     BOT_USER_ID,
@@ -251,3 +251,32 @@ def test_a_custom_emoji_is_known_by_its_id() -> None:
 def test_a_workspace_is_the_guild_or_dm() -> None:
     assert workspace(4) == "4"
     assert workspace(None) == "dm"
+
+
+@pytest.mark.parametrize(
+    ("emoji", "text"),
+    [
+        ("👍🏽", "👍🏽"),
+        (discord.PartialEmoji(name="👎"), "👎"),
+        (discord.PartialEmoji(name="+1", id=77), "77"),
+    ],
+    ids=str,
+)
+def test_an_emoji_is_its_character_or_its_id(emoji: discord.PartialEmoji | str, text: str) -> None:
+    assert emoji_of(emoji) == text
+
+
+async def test_a_reaction_tells_whose_message_it_is_on_and_its_removal_does_not() -> None:
+    """Discord leaves the author out of removals."""
+    async with listening() as ear:
+        asked = await ear.raw("Why?")
+        for present in (True, False):
+            await ear.world.react(
+                channel="general", message=str(asked.id), user="bob", emoji="👍", present=present
+            )
+        await until(lambda: ear.bot.removed)
+        added, removed = (
+            reaction(events[0], me=BOT_USER_ID, name="", at=1.0)
+            for events in (ear.bot.added, ear.bot.removed)
+        )
+    assert (added.ours, removed.ours) == (False, None)

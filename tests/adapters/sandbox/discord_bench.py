@@ -4,7 +4,7 @@ discord.py takes its target from class attributes, so a served world sets them a
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import aiohttp
 import discord
 import yarl
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
@@ -120,10 +121,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(**options: Any) -> AsyncIterator[Served]:
-    """A world on a free port, with discord.py pointed at it."""
+async def served(
+    *, middlewares: Sequence[Middleware] = (), **options: Any
+) -> AsyncIterator[Served]:
+    """A world on a free port, with discord.py pointed at it; `middlewares` stand before it."""
     world = DiscordWorld(token=TOKEN, **options)
-    app = web.Application()
+    app = web.Application(middlewares=middlewares)
     address: list[str] = []
     world.attach(app, lambda: address[0])
     runner = web.AppRunner(app, shutdown_timeout=0.5)

@@ -1,6 +1,7 @@
 """The Slack adapter: an event is acknowledged once it is durable, over sockets and over HTTP."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -279,3 +280,20 @@ async def test_names_are_looked_up_and_a_strange_answer_ends_nothing(client: "Re
 
         await until(named, within_s=20)
         assert not one.running.done()
+
+
+async def test_what_was_said_before_the_bot_was_asked_is_no_question_when_it_is_read_back(
+    client: "Redis",
+) -> None:
+    """It stands in a thread that the bot is in, but it did not when it was written."""
+    async with slack() as served, core_bench(client) as core, adapted(served, core) as one:
+        parent = await post(served, "a parent", channel="general")
+        await post(served, "among people", channel="general", thread=parent)
+        await settled(served)
+        await post(served, "@candor Why?", channel="general", thread=parent)
+        await post(served, "And then?", channel="general", thread=parent)
+        await settled(served)
+        await taken(core, "Why?", "And then?")
+        async for question in one.adapter.history.missed(time.time() - 60):
+            await one.adapter.take(question)
+        await taken(core, "Why?", "And then?")

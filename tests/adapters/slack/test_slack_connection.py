@@ -229,6 +229,7 @@ async def test_what_bolt_fails_on_comes_again() -> None:
     async with slack() as served, line(served, before=fail) as one:
         await say(served, "hello")
         await until(lambda: one.texts == ["hello"], within_s=8)
+        await until(lambda: served.world.pending_events == 0)
         assert [sent.outcome.failure for sent in served.world.deliveries] == [
             "timeout",
             "timeout",

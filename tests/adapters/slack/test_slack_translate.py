@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slack.translate import incoming, plain, reaction
+from adapters.slack.translate import changed, deleted, incoming, plain, reaction, standing
 from bot.domain import Incoming, MessageRef, Person, Reaction
 
 ME, TEAM = "UBOT", "T1"
@@ -246,3 +246,92 @@ def test_a_reaction_without_a_time_has_the_message_s() -> None:
 )
 def test_a_reaction_on_what_is_no_message_is_none(item: dict[str, str] | None) -> None:
     assert reaction(reaction_event(item=item), team=TEAM, me=ME) is None
+
+
+@pytest.mark.parametrize(("author", "ours"), [(ME, True), ("U9", False), (None, None)])
+def test_a_reaction_tells_whose_message_it_is_on_where_the_event_does(
+    author: str | None, ours: bool | None
+) -> None:
+    found = reaction(reaction_event(item_user=author), team=TEAM, me=ME)
+    assert found is not None
+    assert found.ours is ours
+
+
+def test_reactions_that_are_read_back_are_one_of_each_person_and_emoji() -> None:
+    ref = MessageRef("slack", TEAM, "C1", TS)
+    message = {
+        "reactions": [
+            {"name": "+1", "users": ["U1", ME, "U2"], "count": 3},
+            {"name": "+1::skin-tone-3", "users": ["U1"], "count": 1},
+            {"name": "tada", "count": 0},
+        ]
+    }
+    found = standing(message, ref, people=lambda user: user != ME)
+    assert [(one.person.id, one.emoji) for one in found] == [
+        ("U1", "+1"),
+        ("U2", "+1"),
+        ("U1", "+1::skin-tone-3"),
+    ]
+    assert all(one.present and one.ours and one.ref == ref for one in found)
+    assert standing({}, ref, people=lambda user: True) == []
+
+
+# Edits and deletions
+
+
+def edit(**changes: Any) -> dict[str, Any]:
+    """A `message_changed` event; `changes` are of the message as it is now."""
+    before = {"type": "message", "user": "U1", "text": "Why?", "ts": TS}
+    return {
+        "type": "message",
+        "subtype": "message_changed",
+        "hidden": True,
+        "channel": "C1",
+        "ts": "1795427010.000100",
+        "message": {**before, "text": "Why not?", **changes},
+        "previous_message": before,
+    }
+
+
+def test_an_edit_tells_the_message_and_its_text_now() -> None:
+    found = changed(edit(text=f"<@{ME}> 1 &lt; 2?"), team=TEAM, me=ME)
+    assert found == (MessageRef("slack", TEAM, "C1", TS), "1 < 2?")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"text": "Why?", "attachments": [{"title": "a link that was unfolded"}]},
+        {"text": "Why?", "reply_count": 1},
+        {"bot_id": "B9"},
+        {"user": ME},
+        {"user": "USLACKBOT", "subtype": "tombstone", "text": "This message was deleted."},
+        {"user": None},
+    ],
+    ids=str,
+)
+def test_a_change_that_no_person_made_to_a_text_is_no_edit(changes: dict[str, Any]) -> None:
+    assert changed(edit(**changes), team=TEAM, me=ME) is None
+
+
+def test_what_is_no_change_is_no_edit() -> None:
+    assert changed(event(), team=TEAM, me=ME) is None
+    assert changed({}, team=TEAM, me=ME) is None
+
+
+def test_a_deletion_tells_the_message_that_is_gone() -> None:
+    gone = {"subtype": "message_deleted", "deleted_ts": TS, "channel": "C1", "ts": "1795427011.1"}
+    assert deleted(gone, team=TEAM) == MessageRef("slack", TEAM, "C1", TS)
+    assert incoming(gone, team=TEAM, me=ME) is None
+
+
+def test_a_tombstone_is_a_deletion() -> None:
+    tombstone = edit(user="USLACKBOT", subtype="tombstone", text="This message was deleted.")
+    assert deleted(tombstone, team=TEAM) == MessageRef("slack", TEAM, "C1", TS)
+
+
+@pytest.mark.parametrize(
+    "other", [{}, edit(), event(), {"subtype": "message_deleted"}, event(deleted_ts=TS)], ids=str
+)
+def test_what_deletes_nothing_is_no_deletion(other: dict[str, Any]) -> None:
+    assert deleted(other, team=TEAM) is None
