@@ -72,6 +72,7 @@ class Reply:
         if final and self._unsure and self._intended is not None:
             await self._find_surplus(self._intended)
         while final and len(self._refs) > len(parts):
+            await self._book.spare(self._turn, self._refs[-1])
             await self._surface.delete(self._refs[-1])
             self._refs.pop()
             self._shown.pop()

@@ -61,6 +61,9 @@ class Book(Protocol):
     async def settle(self, turn: str, ref: MessageRef) -> None:
         """See to the reactions that came before the message was in the book."""
 
+    async def spare(self, turn: str, ref: MessageRef) -> None:
+        """A message is about to be deleted, since the answer no longer needs it."""
+
     async def drop(self, turn: str, part: int) -> None:
         """The answer no longer needs its last part."""
 

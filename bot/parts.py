@@ -33,11 +33,15 @@ class Parts:
         """Make votes of the reactions that waited for a part."""
         await insist(lambda: self._voting.settle(ref), "reactions", turn=turn)
 
+    async def spare(self, turn: str, ref: MessageRef) -> None:
+        """A message is about to be deleted by us: the answer is none the less there."""
+        await insist(lambda: self._turns.spare_part(turn, ref), "a part", turn=turn)
+
     async def drop(self, turn: str, part: int) -> None:
         """The answer no longer needs its last part."""
         await insist(lambda: self._turns.drop_part(turn, part), "a part", turn=turn)
 
     async def knows(self, ref: MessageRef) -> bool:
-        """Whether a message is a part of any answer."""
-        found = await insist(lambda: self._turns.answered_by(ref.key), "a part")
+        """Whether a message is, or was, a part of any answer."""
+        found = await insist(lambda: self._turns.of_message(ref.key), "a part")
         return found is not None

@@ -86,7 +86,7 @@ async def _answered_by(client: Client) -> dict[MessageKey, str]:
         for name, value in zip(page, values, strict=True):
             role, _, turn = str(value or "").partition(" ")
             platform, *_, message = name.removeprefix(keys.message("")).split("/")
-            if role == "part":
+            if role in {"part", "surplus"}:
                 found[cast("Platform", platform), message] = turn
     return found
 

@@ -1,4 +1,5 @@
--- A message was deleted: a question is withdrawn, a part of an answer is marked; its votes stay.
+-- A message was deleted: a question is withdrawn, the turn of an answer's part is marked; its votes
+-- stay. A part that we deleted ourselves, being surplus, is no news.
 --
 -- KEYS[1] message:{message}   KEYS[2] gone:{message}
 -- ARGV[1] prefix of turn:{turn}   ARGV[2] seconds that a deletion waits for its message
@@ -13,6 +14,9 @@ if not found then
 end
 local role, turn = string.match(found, "^(%a+) (.+)$")
 local key = ARGV[1] .. turn
+if role == "surplus" then
+  return {}
+end
 if role == "part" then
   if redis.call("HGET", key, "deleted") == "1" then
     return {}

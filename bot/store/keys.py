@@ -13,7 +13,7 @@
 | turn:{turn} | hash | one turn, see `turns` |
 | parts | sorted set | messages of answers, by the time of their posting |
 | parked:{message} | hash | reactions on a message that is not known yet → "1" or "0" |
-| message:{message} | string | the turn that a message is the question or a part of |
+| message:{message} | string | the turn that a message is the question, a part or a surplus of |
 | conversation:{conversation} | list | turn ids, oldest first |
 | asked:{conversation} | string | when its first question was written, seconds |
 | window:{conversation} | string | the first turn that its memory still holds |

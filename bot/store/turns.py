@@ -62,6 +62,12 @@ class Turns:
         with converted():
             await pipe.execute()
 
+    async def spare_part(self, turn_id: str, ref: MessageRef) -> None:
+        """A part is about to be deleted, since the answer no longer needs it: no vote on it counts
+        from now on, and that it is deleted is no news."""
+        with converted():
+            await self._client.set(keys.message(ref.key), f"surplus {turn_id}")
+
     async def drop_part(self, turn_id: str, part: int) -> None:
         """Forget the last part, which the answer no longer needs; its votes stay."""
         with converted():

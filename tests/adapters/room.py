@@ -30,6 +30,8 @@ Call = Literal[
     "add",
     "added",
     "settle",
+    "spare",
+    "spared",
     "drop",
     "dropped",
     "question",
@@ -71,6 +73,7 @@ class Room:
     )
     posting: dict[str, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    spared: set[str] = field(default_factory=set)
     settled: list[MessageRef] = field(default_factory=list)
     # What people do
     questions: dict[str, Incoming] = field(default_factory=dict)
@@ -156,6 +159,7 @@ class Room:
 
     async def delete(self, ref: MessageRef) -> None:
         await self._meet("delete")
+        assert ref.message not in self.known or ref.message in self.spared, "unannounced"
         self.messages.pop(ref.message, None)
         self.labels.pop(ref.message, None)
         self._note("delete", ref.message)
@@ -188,6 +192,11 @@ class Room:
     async def settle(self, turn: str, ref: MessageRef) -> None:
         await self._meet("settle")
         self.settled.append(ref)
+
+    async def spare(self, turn: str, ref: MessageRef) -> None:
+        await self._meet("spare")
+        self.spared.add(ref.message)
+        await self._meet("spared")
 
     async def drop(self, turn: str, part: int) -> None:
         await self._meet("drop")

@@ -452,6 +452,34 @@ async def test_a_question_that_cannot_be_looked_at_again_is_answered_as_it_is_kn
     assert room.texts() == ["I heard: Why?"]
 
 
+@pytest.mark.parametrize("call", ["delete", "deleted"])
+async def test_a_part_that_we_delete_ourselves_does_not_mark_the_answer(
+    client: "Redis", call: str
+) -> None:
+    """Its event may come before the reply to our call, or later."""
+    gate, question, room = Gate(), asked("Why?"), Room()
+    async with desk(client, gate.server) as killed:
+        await killed.border.take(question, room)
+        answering = asyncio.create_task(killed.answer(room, question))
+        await room.shows("first")
+        await cancelled(answering)
+        assert len(room.texts()) == 2, "the note is too long for one message"
+        surplus = room.refs[1]
+        gate.open()
+        async with desk(client, beside=killed) as heir:
+
+            async def told() -> None:
+                await heir.border.deleted(surplus)
+
+            room.meets(call, told)
+            turn = await heir.answer(room, question, resumed=True)
+            await heir.border.deleted(surplus)
+            assert room.texts() == ["first to Why?"]
+            assert (await heir.bench.stored(question)).deleted is False
+            await heir.border.deleted(turn.parts[0])
+            assert (await heir.bench.stored(question)).deleted
+
+
 async def test_who_lost_an_answer_to_another_process_says_nothing_more(
     client: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -239,7 +239,7 @@ async def test_a_surplus_part_that_was_never_posted_is_looked_for_once() -> None
     assert room.texts() == ["It is so."]
 
 
-@pytest.mark.parametrize("call", ["delete", "deleted", "drop", "dropped"])
+@pytest.mark.parametrize("call", ["spare", "spared", "delete", "deleted", "drop", "dropped"])
 async def test_a_deletion_that_was_broken_off_is_made_up_for(call: str) -> None:
     room = Room()
     await shown(room, LONG)
@@ -403,11 +403,12 @@ def script(room: Room, call: str, outcomes: list[str]) -> None:
         "delete": ("delete", "deleted"),
         "intend": ("intend", "intended"),
         "add": ("add", "added"),
+        "spare": ("spare", "spared"),
         "drop": ("drop", "dropped"),
         "find": ("find", ""),
     }[call]
     for outcome in outcomes:
-        at_store = call in {"intend", "add", "drop"}
+        at_store = call in {"intend", "add", "spare", "drop"}
         if at_store and not outcome.startswith("killed"):
             outcome = "fine"  # who keeps the book is patient with the store by itself
         first: dict[str, Fault] = {
@@ -429,7 +430,7 @@ def script(room: Room, call: str, outcomes: list[str]) -> None:
     outcomes=st.fixed_dictionaries(
         {
             call: st.lists(st.sampled_from(OUTCOMES), max_size=12)
-            for call in ("post", "edit", "delete", "intend", "add", "drop", "find")
+            for call in ("post", "edit", "delete", "intend", "add", "spare", "drop", "find")
         }
     ),
     tells_parts=st.booleans(),

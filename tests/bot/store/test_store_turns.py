@@ -252,6 +252,21 @@ async def test_a_part_that_is_no_longer_needed_is_no_part_but_its_votes_stay(
     assert await turns.answered_by(last.key) == one.id
 
 
+async def test_that_a_surplus_part_is_deleted_is_no_news(client: "Redis") -> None:
+    turns, one = Turns(client), await accepted(client, turn())
+    first, last = message(), message()
+    await turns.add_part(one.id, 0, first)
+    await turns.add_part(one.id, 1, last)
+    await turns.spare_part(one.id, last)
+    assert await turns.deleted(last) is None
+    assert await turns.answered_by(last.key) is None
+    assert await turns.get(one.id) == replace(one, parts=(first, last)), "until it is dropped"
+    await turns.drop_part(one.id, 1)
+    assert await turns.deleted(last) is None
+    assert await turns.get(one.id) == replace(one, parts=(first,))
+    assert await turns.deleted(first) == (one.id, "part")
+
+
 async def test_late_parts_are_listed_the_newest_first(client: "Redis") -> None:
     turns, one = Turns(client), await accepted(client, turn())
     parts = [message() for _ in range(4)]
@@ -385,6 +400,7 @@ async def test_without_the_server_everything_is_unavailable(
             turns.progress(one),
             turns.intend(one.id, "text"),
             turns.add_part(one.id, 0, message()),
+            turns.spare_part(one.id, message()),
             turns.drop_part(one.id, 0),
             turns.deleted(one.question),
             turns.amend(one.question, "text"),
