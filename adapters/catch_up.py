@@ -88,7 +88,7 @@ class CatchUp:
     async def run(self, history: History, take: Take) -> None:
         """Catch up after each fresh connection, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._sign())
+            group.create_task(self._keep_signing())
             while True:
                 await self._fresh.wait()
                 self._fresh.clear()
@@ -98,6 +98,7 @@ class CatchUp:
                 await self._recent_votes()
                 await self._questions(history, take, since)
                 self._is_behind = self._fresh.is_set()
+                await self._sign()  # a crash soon after has where to begin
 
     async def _recent_votes(self) -> None:
         """Have the reactions on late answers read back, newest first."""
@@ -137,12 +138,17 @@ class CatchUp:
         except Exception:
             log.exception("message not caught up", message=incoming.ref.key)
 
-    async def _sign(self) -> None:
+    async def _keep_signing(self) -> None:
         while True:
-            if self._is_listening and not self._is_behind and not self._is_holding():
-                now = self._clock()
-                try:
-                    await self._places.set_awake(self._platform, now)
-                except StoreUnavailable as error:
-                    log.warning("no sign of life", platform=self._platform, error=str(error))
             await asyncio.sleep(SIGN_S)
+            await self._sign()
+
+    async def _sign(self) -> None:
+        """Leave a sign of life, if all until now was taken in."""
+        if not self._is_listening or self._is_behind or self._is_holding():
+            return
+        now = self._clock()
+        try:
+            await self._places.set_awake(self._platform, now)
+        except StoreUnavailable as error:
+            log.warning("no sign of life", platform=self._platform, error=str(error))

@@ -119,7 +119,7 @@ class DiscordHistory:
 
     async def _of(self, channel_id: int, since: float) -> AsyncIterator[Incoming]:
         """What was written in one channel since then; nothing where it cannot be read."""
-        after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
+        after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC)) - 1
         for _ in range(PAGES):
             try:
                 page = await self._calls.do(

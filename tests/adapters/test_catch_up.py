@@ -142,6 +142,17 @@ async def test_the_first_start_of_all_looks_at_nothing(client: "Redis") -> None:
     assert desk.taken == []
 
 
+async def test_the_first_sign_of_life_is_left_at_once(
+    client: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first life of a second must leave the next one where to begin."""
+    monkeypatch.setattr(catch_up_module, "SIGN_S", 60.0)
+    desk = desk_of(client)
+    async with running(desk, Past()):
+        desk.catch_up.connected()
+        await desk.signed(NOW)
+
+
 async def test_it_begins_a_margin_before_the_last_sign_of_life(client: "Redis") -> None:
     before, margin, after = wrote("before", 161), wrote("margin", 159), wrote("after", 5)
     past, desk = Past([before, margin, after]), desk_of(client)
