@@ -58,9 +58,13 @@ class SlackHistory:
         return incoming({**message, "channel": ref.channel}, team=team, me=me)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
-        """The reactions of people on a message. Raises MessageGone."""
+        """The reactions of people on a message. Raises MessageGone, also where it is not shown."""
         _, me = self._who()
-        return standing(await self._message(ref), ref, people=lambda user: user != me)
+        try:
+            message = await self._message(ref)
+        except SlackApiError as error:  # such as a missing scope
+            raise MessageGone(f"Slack does not show reactions: {code(error)}") from error
+        return standing(message, ref, people=lambda user: user != me)
 
     async def beside(
         self, ref: MessageRef, conversation: Conversation
@@ -71,7 +75,10 @@ class SlackHistory:
         method = "conversations.history"
         if conversation.root:
             method, where["ts"] = "conversations.replies", conversation.root
-        answer = await self._calls.do(method, limit=PAGE, **where)
+        try:
+            answer = await self._calls.do(method, limit=PAGE, **where)
+        except SlackApiError as error:
+            raise MessageGone(f"Slack does not show messages: {code(error)}") from error
         ours = {
             replace(ref, message=str(each.get("ts"))): each
             for each in answer.get("messages") or ()

@@ -301,3 +301,13 @@ async def test_one_call_tells_of_the_bot_s_messages_of_a_thread_or_before_one(
     marked = {one.message: [each.person.id for each in on] for one, on in found.items()}
     assert marked[answers[0]] == [USER_IDS["alice"]]
     assert marked[answers[1]] == []
+
+
+async def test_reactions_that_may_not_be_read_are_as_good_as_gone(client: "Redis") -> None:
+    async with slack(scopes=DEFAULT_SCOPES - {"reactions:read", "channels:history"}) as served:
+        asked = ref("general", await say(served, "Why?"))
+        history = history_of(served, client)
+        with pytest.raises(MessageGone, match="missing_scope"):
+            await history.reactions(asked)
+        with pytest.raises(MessageGone, match="missing_scope"):
+            await history.beside(asked, Conversation("slack", TEAM_ID, asked.channel, "thread", ""))
