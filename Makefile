@@ -11,8 +11,12 @@ READY := .venv/.ready
 run: $(READY)
 	$(BIN)/candor run
 
+# What runs a model takes all cores, and is alone; the rest mostly waits, and goes two by two.
+MODELS := tests/bot/engine tests/bot/bench tests/test_default_model.py
+
 test: $(READY)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(MODELS)
+	$(BIN)/pytest -m "not slow" -n 2 $(MODELS:%=--ignore=%)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow

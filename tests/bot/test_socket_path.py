@@ -3,6 +3,7 @@
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from bot.socket_path import LONGEST, socket_path
 
 
 @pytest.fixture
-def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a long path; short ones are made beside it."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory with a long path; short ones are made in a short one that goes with the test."""
     path = tmp_path / ("deep" * 20) / ("down" * 20)
     path.mkdir(parents=True)
-    return path
+    with tempfile.TemporaryDirectory(prefix="c", dir="/tmp") as short:  # noqa: S108 - for its length
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        yield path
 
 
 def test_a_socket_is_in_its_directory(tmp_path: Path) -> None:
