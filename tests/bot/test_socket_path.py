@@ -17,7 +17,7 @@ def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory with a long path; short ones are made in a short one that goes with the test."""
     path = tmp_path / ("deep" * 20) / ("down" * 20)
     path.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="c", dir="/tmp") as short:  # noqa: S108 - for its length
+    with tempfile.TemporaryDirectory(prefix="c", dir="/tmp") as short:
         monkeypatch.setattr(tempfile, "tempdir", short)
         yield path
 
