@@ -17,7 +17,6 @@ from adapters.border import Border
 from adapters.catch_up import CatchUp
 from adapters.pacing import Pacing
 from bot.domain import Incoming, MessageRef, Platform, Turn
-from bot.errors import StoreUnavailable
 from bot.feedback.voting import Voting
 from bot.parts import Parts
 from bot.store import keys
@@ -116,12 +115,3 @@ def frozen(state_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-async def is_up(client: "Redis") -> bool:
-    """Whether the store answers."""
-    try:
-        await Places(client).awake("slack")
-    except StoreUnavailable:
-        return False
-    return True
