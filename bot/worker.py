@@ -43,7 +43,7 @@ class Worker:
         self._platform = platform
         self._respond = respond
         self._room = room
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[Entry, asyncio.Task[None]] = {}
         self._freed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
@@ -98,20 +98,20 @@ class Worker:
                 continue
             for entry in lost:
                 if task := self._tasks.get(entry):
-                    log.warning("another worker has taken the turn up", entry=entry)
+                    log.warning("another worker has taken the turn up", turn=entry.turn)
                     task.cancel(LOST)
 
     def _start(self, entries: Iterable[Entry], *, resumed: bool) -> None:
         for entry in entries:
-            if entry.id not in self._tasks:
+            if entry not in self._tasks:
                 task = asyncio.create_task(self._answer(entry, resumed=resumed))
-                self._tasks[entry.id] = task
-                task.add_done_callback(partial(self._done, entry.id))
+                self._tasks[entry] = task
+                task.add_done_callback(partial(self._done, entry))
 
-    def _done(self, entry: str, task: "asyncio.Task[None]") -> None:
+    def _done(self, entry: Entry, task: "asyncio.Task[None]") -> None:
         del self._tasks[entry]
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a turn was not answered", entry=entry, exc_info=error)
+            log.error("a turn was not answered", turn=entry.turn, exc_info=error)
         self._freed.set()
 
     async def _answer(self, entry: Entry, *, resumed: bool) -> None:

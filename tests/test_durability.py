@@ -166,6 +166,23 @@ async def test_what_was_asked_and_voted_while_the_bot_was_away_is_caught_up_on(
         assert len(up.model.requests) == 5
 
 
+async def test_how_far_back_is_looked_is_what_the_settings_say(tmp_path: Path) -> None:
+    """On Discord: Slack delivers again by itself."""
+    async with house(tmp_path) as up:
+        await up.seat.write("discord", "dm", "alice", "one")
+        [answer] = await up.seat.sees("discord", "dm", "I heard: one")
+        await up.bot.says('"status": "done"')  # an answer that is taken up is read back anyway
+        await up.kill()
+        await up.seat.react("discord", "dm", answer["id"], "alice", "👍")
+        await up.seat.write("discord", "dm", "alice", "two")
+        await up.start(CANDOR_CHAT_CATCH_UP_S="0", CANDOR_CHAT_VOTES_BACK_S="0")
+        await up.bot.says('"discord".*"caught up"')
+        asked = await up.seat.write("discord", "dm", "alice", "three")
+        await up.seat.sees("discord", "dm", "I heard: three", after=asked)
+        assert len(up.model.requests) == 2
+        assert await up.votes() == []
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_a_question_edited_while_it_waits_is_answered_as_edited_and_a_deleted_one_is_not(
     platform: str, tmp_path: Path

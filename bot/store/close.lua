@@ -16,5 +16,5 @@ end
 redis.call("XACK", KEYS[2], ARGV[2], entry)
 redis.call("XDEL", KEYS[2], entry)
 redis.call("LREM", KEYS[3], 1, ARGV[1])
-redis.call("HSET", KEYS[1], unpack(ARGV, 4))
+redis.call("HSET", KEYS[1], "ended_by", ARGV[3], unpack(ARGV, 4))
 return 1

@@ -149,11 +149,15 @@ class Inbox:
             )
         return [Entry(str(entry), str(fields["turn"])) for entry, fields in found[1]]
 
-    async def hold(self, platform: Platform, entries: Iterable[str]) -> set[str]:
-        """Give a sign of life for entries; those that are no longer ours."""
+    async def hold(self, platform: Platform, entries: Iterable[Entry]) -> set[Entry]:
+        """Give a sign of life for entries; those that are another's, or that another has ended."""
+        by_id = {entry.id: entry for entry in entries}
         with converted():
-            lost = await self._hold([keys.inbox(platform)], [GROUP, self._worker, *entries])
-        return {str(entry) for entry in lost}
+            lost = await self._hold(
+                [keys.inbox(platform), *(keys.turn(entry.turn) for entry in by_id.values())],
+                [GROUP, self._worker, *by_id],
+            )
+        return {by_id[str(entry)] for entry in lost}
 
     async def waiting(self, platform: Platform) -> int:
         """How many turns are open."""

@@ -229,9 +229,28 @@ async def test_after_an_outage_others_have_the_time_to_give_their_sign(
         async with outage(client, tmp_path):
             await asyncio.sleep(0.2)
         await asyncio.sleep(0.15)
-        assert await quiet.hold("slack", [entry.id]) == set(), "still its own"
+        assert await quiet.hold("slack", [entry]) == set(), "still its own"
         assert one.handed == []
         await until(lambda: len(one.handed) == 1)
+
+
+async def test_who_has_ended_a_turn_is_not_cut_short_in_what_is_left_to_do(
+    client: "Redis",
+) -> None:
+    done: list[str] = []
+
+    async def respond(one: Turn, _: bool) -> None:
+        assert await box.close(replace(one, status="done"))
+        await asyncio.sleep(0.2)  # several signs of life are given meanwhile
+        done.append(one.id)
+
+    box = inbox(client)
+    worker = Worker(box, Turns(client), "slack", respond, room=1)
+    names = await questions(client, 1)
+    running = asyncio.create_task(worker.run())
+    await until(lambda: done == names)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 # The stop

@@ -260,10 +260,10 @@ async def test_entries_of_the_silent_are_claimed_and_of_no_one_else(client: "Red
     silent, alive = await held(one)
     assert await other.claim("slack", 60, 9) == []
     await asyncio.sleep(0.06)
-    assert await one.hold("slack", [alive.id]) == set()
+    assert await one.hold("slack", [alive]) == set()
     assert await other.claim("slack", 0.05, 9) == [silent]
     assert [entry.turn for entry in await other.left("slack")] == [kept[0].id]
-    assert await one.hold("slack", [silent.id, alive.id]) == {silent.id}
+    assert await one.hold("slack", [silent, alive]) == {silent}
 
 
 async def test_no_more_is_claimed_than_there_is_room(client: "Redis") -> None:
@@ -271,9 +271,7 @@ async def test_no_more_is_claimed_than_there_is_room(client: "Redis") -> None:
         await accepted(client, turn())
     entries = await held(inbox(client))
     assert await inbox(client, OTHER).claim("slack", 0, 2) == entries[:2]
-    assert await inbox(client).hold("slack", [entry.id for entry in entries]) == {
-        entry.id for entry in entries[:2]
-    }
+    assert await inbox(client).hold("slack", entries) == set(entries[:2])
 
 
 async def test_of_two_who_claim_at_once_each_entry_goes_to_one(client: "Redis") -> None:
@@ -288,12 +286,14 @@ async def test_of_two_who_claim_at_once_each_entry_goes_to_one(client: "Redis") 
     assert len(claimed) == len(set(claimed)) == len(entries)
 
 
-async def test_an_entry_that_has_ended_is_told_to_be_lost(client: "Redis") -> None:
+async def test_an_entry_that_was_ended_is_lost_to_all_but_who_ended_it(client: "Redis") -> None:
+    """Who ended a turn has still to tell the platform so, and is not to be cut short there."""
     one = await accepted(client, turn())
     [entry] = await held(inbox(client))
-    assert await inbox(client).hold("slack", [entry.id]) == set()
+    assert await inbox(client).hold("slack", [entry]) == set()
     assert await inbox(client).close(replace(one, status="done"))
-    assert await inbox(client).hold("slack", [entry.id]) == {entry.id}
+    assert await inbox(client).hold("slack", [entry]) == set()
+    assert await inbox(client, OTHER).hold("slack", [entry]) == {entry}
     assert await inbox(client).hold("slack", []) == set()
 
 
@@ -401,7 +401,7 @@ async def test_without_the_server_everything_is_unavailable(
             lambda: one.left("slack"),
             lambda: one.read("slack", 1),
             lambda: one.claim("slack", 1, 1),
-            lambda: one.hold("slack", ["1-1"]),
+            lambda: one.hold("slack", [Entry("1-1", "turn")]),
             lambda: one.waiting("slack"),
         ]
         for call in calls:
