@@ -7,15 +7,22 @@ workspace is unique over all organisations, so it alone is the name of the recor
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 import structlog
 
 from bot.errors import ConfigError
+from bot.settings import SlackSettings
+from bot.store import keys
+from bot.store.connection import Client
+from bot.store.passes import Passes
 from bot.store.vault import Sealed, Vault
 
 log = structlog.get_logger()
+
+PASS_S: Final = 600
+"""Seconds that a person may take on Slack's page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +92,20 @@ class Installations:
     async def drop(self, sealed: Sealed) -> bool:
         """Forget an installation; False when there is a newer one, or none."""
         return await self._vault.drop(sealed)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What is kept for installing: who did, and the passes of those who are about to."""
+
+    installations: Installations
+    passes: Passes
+
+
+def store_of(settings: SlackSettings, client: Client) -> Store | None:
+    """The store that the settings ask for; None where one workspace's token stands in them."""
+    if settings.token_key is None or settings.client_id is None:
+        return None
+    vault_keys = [key.strip() for key in settings.token_key.get_secret_value().split(",")]
+    vault = Vault(client, keys.SLACK_INSTALLATIONS, vault_keys)
+    return Store(Installations(vault), Passes(client, "slack-install", PASS_S))
