@@ -61,7 +61,7 @@ class Vault:
         """What an entry holds; None when no key opens it, or it was another's."""
         try:
             content = self._any.decrypt(sealed.value)
-        except InvalidToken:
+        except (InvalidToken, ValueError):  # ValueError: it is not even ASCII
             return None
         name, _, content = content.partition(b"\0")
         return content if name == sealed.name.encode() else None

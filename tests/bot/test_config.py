@@ -234,7 +234,7 @@ def test_several_keys_for_slack_s_tokens_are_taken_with_spaces_between_them(writ
     assert settings.slack.token_key.get_secret_value() == both
 
 
-@pytest.mark.parametrize("key", ["hunter2", f"{'A' * 42}=", f"{'A' * 43}=,", f"{'/' * 43}="])
+@pytest.mark.parametrize("key", ["hunter2", f"{'A' * 42}=", f"{'A' * 43}=,"])
 def test_a_key_for_slack_s_tokens_of_the_wrong_form_is_told_unseen(write: Write, key: str) -> None:
     line = refusal(write(f'[slack]\ntoken_key = "{key}"\n'))
     assert line.endswith(
