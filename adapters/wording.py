@@ -1,5 +1,6 @@
 """What Candor says of itself: one voice for both platforms, short and honest."""
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from bot.events import Problem
@@ -37,3 +38,11 @@ def waiting(reason: Literal["model", "store"]) -> str:
 def problem(kind: Problem) -> str:
     """The line for a problem that left no whole answer."""
     return f"_{_PROBLEMS[kind]}_"
+
+
+# What a question's context lacks
+
+
+def notes(texts: Sequence[str]) -> str:
+    """The lines under an answer that tell what was not read, or left out."""
+    return "\n".join(f"_({text})_" for text in texts)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from adapters.slack import enclosed
 from bot.domain import Incoming, MessageRef, Person, Reaction
 
 SPOKEN: Final = frozenset({None, "file_share", "thread_broadcast"})
@@ -44,6 +45,8 @@ def incoming(event: Mapping[str, Any], *, team: str, me: str) -> Incoming | None
         thread=thread,
         mentions_bot=me in mentioned,
         mentions_others=bool(mentioned - {me}) or _SPECIAL.search(text) is not None,
+        attachments=enclosed.files(event),
+        quotes=enclosed.quotes(event, lambda quoted: plain(quoted, me)),
     )
 
 
