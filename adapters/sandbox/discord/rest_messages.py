@@ -19,6 +19,7 @@ from adapters.sandbox.discord.bodies import (
     PinsQuery,
     ReferenceForm,
 )
+from adapters.sandbox.discord.drafts import Draft, Edit
 from adapters.sandbox.discord.errors import (
     ApiError,
     Refusal,
@@ -38,7 +39,6 @@ from adapters.sandbox.discord.forms import (
 )
 from adapters.sandbox.discord.ids import BOT_USER_ID
 from adapters.sandbox.discord.limits import OLD_MESSAGE_S, Buckets, Limits, RateLimited
-from adapters.sandbox.discord.messages import Draft, Edit
 from adapters.sandbox.discord.model import Attachment, Channel, Json, Message, Thread
 from adapters.sandbox.discord.payload import Payloads, iso
 from adapters.sandbox.discord.rest import nothing, reply

@@ -18,12 +18,12 @@ from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.cdn import DEFAULT_LIFE_S, Cdn
 from adapters.sandbox.discord.changes import Change, TypingStarted
 from adapters.sandbox.discord.dispatch import PUBLISHED, dispatch_of
+from adapters.sandbox.discord.drafts import Draft, Edit
 from adapters.sandbox.discord.faults import KINDS, Acts
 from adapters.sandbox.discord.flags import ALL_PERMISSIONS, Intents, Permission
 from adapters.sandbox.discord.gateway import Gateway, GatewaySettings
 from adapters.sandbox.discord.ids import BOT_USER_ID
 from adapters.sandbox.discord.limits import Buckets, Limits
-from adapters.sandbox.discord.messages import Draft, Edit
 from adapters.sandbox.discord.model import Reaction
 from adapters.sandbox.discord.outbox import Outbox
 from adapters.sandbox.discord.payload import Payloads
