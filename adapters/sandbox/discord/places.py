@@ -45,7 +45,7 @@ class Places:
         """A message of the channel or one of its threads."""
         wanted = message_id(message)
         place = self._state.channel_of(wanted)
-        if place is not None and self._reaches(place, channel, person):
+        if place is not None and self.reaches(place, channel, person):
             found = self._state.find_message(place.id, wanted)
             if found is not None:
                 return found
@@ -54,7 +54,7 @@ class Places:
     def is_typing(self, user: int, channel: str, person: int) -> bool:
         """Whether the user is shown as typing there, to that person."""
         places = self._state.typing_in(user)
-        return any(self._reaches(place, channel, person) for place in places)
+        return any(self.reaches(place, channel, person) for place in places)
 
     def _shared(self, name: str) -> TextChannel | AwayChannel:
         number = CHANNEL_IDS.get(name) or AWAY_IDS.get(name, 0)
@@ -74,7 +74,8 @@ class Places:
     def _spoken(self, place: Channel) -> list[Message]:
         return [one for one in self._state.history(place.id) if one.type in SPOKEN]
 
-    def _reaches(self, place: Channel, channel: str, person: int) -> bool:
+    def reaches(self, place: Channel, channel: str, person: int) -> bool:
+        """Whether the place is the channel of that name to the person, or a thread in it."""
         if isinstance(place, DirectChannel):
             return channel == DM and place.recipient_id == person
         return channel_name(self._state, place.id) == channel
