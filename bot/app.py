@@ -23,6 +23,7 @@ from adapters.pacing import Pacing
 from adapters.side import Adapter, Side
 from adapters.slack.adapter import EDIT_INTERVAL_S as SLACK_EDIT_INTERVAL_S
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.installations import store_of
 from adapters.stand_in import configured, stand_in
 from bot.context.gathering import Gathering
 from bot.core import Chat
@@ -144,12 +145,12 @@ async def _sides(
     )
     rooms = _Rooms(settings, client, model, release)
     sides: dict[str, Side] = {}
-    if settings.slack.bot_token is not None:
+    if settings.slack.is_configured:
         slack = rooms.border(Pacing(SLACK_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("slack", slack)
-        sides["Slack"] = rooms.side(
-            "slack", SlackAdapter(settings.slack, slack, catch_up, rooms.places), slack, catch_up
-        )
+        store = store_of(settings.slack, client)
+        in_slack = SlackAdapter(settings.slack, slack, catch_up, rooms.places, store=store)
+        sides["Slack"] = rooms.side("slack", in_slack, slack, catch_up)
     if settings.discord.token is not None:
         discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("discord", discord)

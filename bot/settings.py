@@ -3,6 +3,8 @@
 What can be set, and nothing of where it comes from: `bot.config` reads files and environment.
 """
 
+import base64
+import binascii
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -53,10 +55,22 @@ def _not_empty(value: SecretStr) -> SecretStr:
     return SecretStr(value.get_secret_value().strip())
 
 
+def _vault_keys(value: SecretStr) -> SecretStr:
+    for key in value.get_secret_value().split(","):
+        try:
+            size = len(base64.b64decode(key.strip(), altchars=b"-_", validate=True))
+        except (binascii.Error, ValueError):
+            size = 0
+        if size != 32:
+            raise ValueError("should be keys made by `candor slack key`, with commas between them")
+    return value
+
+
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 SocketUrl = Annotated[str, AfterValidator(_socket_url)]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+VaultKeys = Annotated[SecretStr, AfterValidator(_not_empty), AfterValidator(_vault_keys)]
 
 
 class Section(BaseModel):
@@ -310,16 +324,60 @@ class SlackSettings(Section):
     mode: Literal["socket", "http"] = Field(
         default="socket", description="How events arrive: Socket Mode, or signed HTTP requests"
     )
-    host: str = Field(default="127.0.0.1", min_length=1, description="Address for events over HTTP")
-    port: int = Field(default=8020, ge=0, le=65535, description="Port for events over HTTP")
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address for events over HTTP, and for installing",
+    )
+    port: int = Field(
+        default=8020, ge=0, le=65535, description="Port for events over HTTP, and for installing"
+    )
+    client_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The app's client id, in place of bot_token: any workspace that the app is "
+        "shared with installs it at /slack/install, see docs/slack.md",
+    )
+    client_secret: Secret | None = Field(default=None, description="The app's client secret")
+    client_secret_file: Path | None = Field(
+        default=None, description="A file that holds `client_secret`"
+    )
+    token_key: VaultKeys | None = Field(
+        default=None,
+        description="Key that the workspaces' tokens are encrypted with in Redis, made by `candor "
+        "slack key`; of several with commas between them the first encrypts, and all decrypt",
+    )
+    token_key_file: Path | None = Field(default=None, description="A file that holds `token_key`")
+    redirect_url: WebUrl | None = Field(
+        default=None,
+        description="Where Slack sends people back to after installing, such as "
+        "https://your-host/slack/oauth_redirect; unset: the first that the app's settings list",
+    )
     api_url: WebUrl = Field(default="https://slack.com/api", description="Base URL of the Web API")
+    authorize_url: WebUrl = Field(
+        default="https://slack.com/oauth/v2/authorize",
+        description="Page on which people let the app into their workspace",
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is an app to be."""
+        return self.bot_token is not None or self.client_id is not None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.bot_token is None:
+        if self.bot_token is not None and self.client_id is not None:
+            raise ValueError(
+                "give bot_token, for one workspace, or client_id, for all that install the app"
+            )
+        if not self.is_configured:
             return self
-        if not self.bot_token.get_secret_value().startswith("xoxb-"):
+        if self.bot_token and not self.bot_token.get_secret_value().startswith("xoxb-"):
             raise ValueError("bot_token should start with xoxb-")
+        if self.client_id is not None and self.client_secret is None:
+            raise ValueError("client_id needs client_secret")
+        if self.client_id is not None and self.token_key is None:
+            raise ValueError("client_id needs token_key: make one with `candor slack key`")
         if self.mode == "socket" and self.app_token is None:
             raise ValueError("mode socket needs app_token")
         if self.app_token and not self.app_token.get_secret_value().startswith("xapp-"):

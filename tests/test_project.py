@@ -77,7 +77,7 @@ def test_the_discord_link_asks_for_the_permissions_that_it_names() -> None:
 
 
 def test_the_slack_manifest_asks_for_what_the_bot_listens_to_and_calls() -> None:
-    manifest = json.loads((ROOT / "docs/slack-manifest.json").read_text("utf-8"))
+    manifest = json.loads((ROOT / "adapters/slack/manifest.json").read_text("utf-8"))
     events = set(manifest["settings"]["event_subscriptions"]["bot_events"])
     scopes = set(manifest["oauth_config"]["scopes"]["bot"])
     # Private channels and group messages, which the loopback Slack does not have.

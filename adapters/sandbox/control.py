@@ -35,6 +35,7 @@ from adapters.sandbox.requests import (
     PostMessage,
     PostReaction,
 )
+from adapters.sandbox.stop_routes import StopRoutes
 
 HEARTBEAT_S = 15.0
 """A comment this often keeps proxies from cutting a quiet stream, and finds readers that left."""
@@ -81,6 +82,7 @@ class Control:
         app.router.add_get("/{platform}/audit", self._audit)
         app.add_routes(FaultRoutes(self._platform).routes())
         app.add_routes(InteractiveRoutes(self._platform, self._people).routes())
+        app.add_routes(StopRoutes(self._platform, self._people).routes())
         return app
 
     @web.middleware

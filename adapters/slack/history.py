@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError
 
 from adapters.files import Files, Hosts
 from adapters.slack.calls import Calls
-from adapters.slack.errors import code
+from adapters.slack.errors import TeamEnded, code
 from adapters.slack.talk import talk_before
 from adapters.slack.translate import incoming, standing
 from bot.context.material import Talk
@@ -43,17 +43,28 @@ Message = Mapping[str, Any]
 class SlackHistory:
     """Reading back, for the bot's user of one workspace."""
 
-    def __init__(self, calls: Calls, who: Callable[[], tuple[str, str]], places: Places) -> None:
-        """`who` tells the workspace's team id and the bot's user id."""
+    def __init__(
+        self,
+        calls: Calls,
+        who: Callable[[], tuple[str, str]],
+        places: Places,
+        *,
+        is_alone: bool = True,
+    ) -> None:
+        """`who` tells the workspace's team id and the bot's user id; `is_alone`: all of Slack's
+        conversations that are known are this workspace's."""
         self._calls = calls
         self._who = who
         self._places = places
+        self._is_alone = is_alone
 
     async def question(self, ref: MessageRef) -> Incoming | None:
         """A message as it stands now; None when it was deleted, or is no question any more."""
         team, me = self._who()
         try:
             message = await self._message(ref)
+        except TeamEnded:
+            raise
         except MessageGone:
             return None
         except SlackApiError as error:
@@ -110,10 +121,13 @@ class SlackHistory:
 
         Raises StoreUnavailable, too.
         """
-        for channel in await self._channels():
+        channels = await self._channels()
+        for channel in channels:
             for question in await self._of(channel, self._written(channel, since)):
                 yield question
         for channel, root in await self._older_threads(since - THREADS_S):
+            if not self._is_alone and channel not in channels:
+                continue  # most likely another workspace's
             for question in await self._of(channel, self._replies(channel, root, since)):
                 yield question
 
@@ -124,6 +138,8 @@ class SlackHistory:
         team, me = self._who()
         try:
             found = await reading
+        except TeamEnded:
+            raise
         except MessageGone as error:
             log.info("channel not caught up", channel=channel, error=str(error))
             return []

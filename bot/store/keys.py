@@ -27,6 +27,8 @@
 | votes | sorted set | "{turn} {person}", by the time of the last change |
 | events | stream | every reaction that was applied, in order |
 | people | hash | person → name |
+| slack-installations | hash | workspace → its installation, encrypted, see `vault` |
+| pass:{purpose}:{hash} | string | "1": a word that is good for one use, see `passes` |
 """
 
 from typing import Final
@@ -135,8 +137,13 @@ def tally(turn_id: str) -> str:
     return f"{PREFIX}tally:{turn_id}"
 
 
+def one_pass(purpose: str, digest: str) -> str:
+    return f"{PREFIX}pass:{purpose}:{digest}"
+
+
 STABLE: Final = f"{PREFIX}stable"
 PARTS: Final = f"{PREFIX}parts"
 VOTES: Final = f"{PREFIX}votes"
 EVENTS: Final = f"{PREFIX}events"
 PEOPLE: Final = f"{PREFIX}people"
+SLACK_INSTALLATIONS: Final = f"{PREFIX}slack-installations"

@@ -25,8 +25,11 @@ from adapters.sandbox.slack.file_store import FileStore
 from adapters.sandbox.slack.files import FileRoutes
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.http_events import HttpEvents
+from adapters.sandbox.slack.interactions import Asked, Interactions
+from adapters.sandbox.slack.interactive_side import InteractiveSide
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.methods import METHODS
+from adapters.sandbox.slack.modals import Modals
 from adapters.sandbox.slack.person import (
     audited,
     check_person,
@@ -37,16 +40,18 @@ from adapters.sandbox.slack.person import (
     view,
 )
 from adapters.sandbox.slack.reactions import check_room_for
+from adapters.sandbox.slack.response_urls import ResponseUrls
 from adapters.sandbox.slack.settings import Knobs
 from adapters.sandbox.slack.socket import DisconnectReason, SocketMode
 from adapters.sandbox.slack.subscriptions import is_heard
 from adapters.sandbox.slack.tokens import Tokens
+from adapters.sandbox.slack.triggers import Triggers
 from adapters.sandbox.slack.web_api import ApiCall, WebApi
 from adapters.sandbox.slack.workspace import Workspace
 
 
-class SlackWorld:
-    """A loopback Slack with one team, implementing the sandbox's `Platform`.
+class SlackWorld(InteractiveSide):
+    """A loopback Slack with one team, implementing the sandbox's `Platform` and `Interactive`.
 
     With `events_url` events are signed and POSTed there (HTTP mode), without it they go over
     Socket Mode. `people` are some of `handles`. Raises ValueError for tokens of the wrong form, an
@@ -98,11 +103,25 @@ class SlackWorld:
             limit=self.knobs.max_pending_events,
             faults=self.faults,
         )
+        triggers = Triggers(self.knobs.trigger_lifetime, self.knobs.clock)
+        modals = Modals(self.knobs.clock, self._listeners.tell)
+        self._urls = ResponseUrls(self.workspace, self.knobs, self._base)
+        self._interactions = Interactions(
+            self.workspace,
+            self.knobs,
+            triggers,
+            modals,
+            self._urls,
+            lambda: self._deliveries.transport,
+        )
+        super().__init__(self.workspace, self.knobs, modals, self._interactions)
         store = FileStore()
         host = Host(
             workspace=self.workspace,
             knobs=self.knobs,
             files=store,
+            triggers=triggers,
+            modals=modals,
             base_url=self._base,
             open_socket_url=self._sockets.open_url,
         )
@@ -118,6 +137,7 @@ class SlackWorld:
         self._web_api.add_to(app)
         self._sockets.add_to(app)
         self._files.add_to(app)
+        self._urls.add_to(app)
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._shut_down)
 
@@ -175,6 +195,11 @@ class SlackWorld:
     def pending_events(self) -> int:
         """Events that are neither acknowledged nor given up."""
         return self._deliveries.pending
+
+    @property
+    def asked(self) -> deque[Asked]:
+        """What people did that the app had to answer, oldest first, up to a bound."""
+        return self._interactions.log
 
     # The person's side
 
