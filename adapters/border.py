@@ -15,7 +15,7 @@ import structlog
 
 from adapters import wording
 from adapters.delivery import deliver
-from adapters.history import History
+from adapters.history import FullHistory, History
 from adapters.pacing import Pacing
 from adapters.reply import Reply
 from adapters.rereads import Rereads
@@ -122,13 +122,13 @@ class Border:
             await self._take_back(notice, surface)
 
     async def answer(
-        self, turn: Turn, surface: Surface, history: History, *, resumed: bool
+        self, turn: Turn, surface: Surface, history: FullHistory, *, resumed: bool
     ) -> None:
         """Answer a turn of the inbox to its end, in the channel and in the store."""
         if resumed:
             await self._look_again(turn, history)
         while True:
-            answer = self._chat.answer(turn, resumed=resumed)
+            answer = self._chat.answer(turn, resumed=resumed, source=history)
             reply = Reply(turn, surface, self._book, resumed=resumed)
             try:
                 try:

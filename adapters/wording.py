@@ -1,5 +1,6 @@
 """What Candor says of itself: one voice for both platforms, short and honest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -114,3 +115,11 @@ def asks(name: str, text: str, quote: Quote | None) -> str:
 def unknown_command(typed: str) -> str:
     """The line for a command that is none of ours."""
     return f"I know no command `{typed[:40].replace('`', '')}`; `/candor help` lists mine."
+
+
+# What a question's context lacks
+
+
+def notes(texts: Sequence[str]) -> str:
+    """The lines under an answer that tell what was not read, or left out."""
+    return "\n".join(f"_({text})_" for text in texts)

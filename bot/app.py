@@ -26,6 +26,7 @@ from adapters.slack.adapter import EDIT_INTERVAL_S as SLACK_EDIT_INTERVAL_S
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.installations import store_of
 from adapters.stand_in import configured, stand_in
+from bot.context.gathering import Gathering
 from bot.core import Chat
 from bot.domain import Platform, Release
 from bot.errors import ConfigError, FatalError, ModelError, ModelUnavailable
@@ -40,6 +41,7 @@ from bot.signals import Stop, stop_signals, unless
 from bot.socket_path import socket_path
 from bot.store.connection import connect
 from bot.store.inbox import Inbox
+from bot.store.materials import Materials
 from bot.store.people import People
 from bot.store.places import Places
 from bot.store.releases import Releases
@@ -184,6 +186,12 @@ class _Rooms:
                 release=release,
                 chat=chat,
                 wait_s=settings.model.wait_s,
+                context=Gathering(
+                    Materials(client, keep_s=settings.context.keep_days * 86_400),
+                    self.turns,
+                    settings.context,
+                ),
+                images=settings.context.images,
             ),
             chat=chat,
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from bot.answer import Answer
+from bot.context.source import Source
 from bot.domain import Incoming, MessageRef, Turn
 from bot.events import Ended
 from bot.generation import Generation
@@ -49,8 +50,11 @@ class Chat:
         """Accept a message if it is a question for us; see `Intake.take`."""
         return await self._intake.take(incoming, notice)
 
-    def answer(self, turn: Turn, *, resumed: bool = False) -> Answer:
-        """The answer to a turn of the inbox. Show its events, then `close` it here."""
+    def answer(self, turn: Turn, *, resumed: bool = False, source: Source | None = None) -> Answer:
+        """The answer to a turn of the inbox. Show its events, then `close` it here.
+
+        `source` is where the question's files and what was said before it are read.
+        """
         answer = self._answers[turn.id] = Answer(
             turn,
             resumed=resumed,
@@ -59,6 +63,7 @@ class Chat:
             line=self._line,
             generation=self._generation,
             resume_s=self._settings.resume_s,
+            source=source,
             clock=self._clock,
         )
         return answer

@@ -178,7 +178,9 @@ class Release:
 class Turn:
     """One question and its answer.
 
-    `answer` is what is saved of it, `finish` is set once the model has said all. `parts` are the
+    `attachments` are the files that came with the question, without their addresses; `quotes` the
+    messages inside it, `reply_to` the message that it answers. `answer` is what is saved of it,
+    `notes` what stands under it; `finish` is set once the model has said all. `parts` are the
     messages that show it, in order; `posting` is the text of the next one while it may be under
     way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
     question was deleted while it was being answered.
@@ -192,7 +194,11 @@ class Turn:
     release: str
     created_at: float
     status: TurnStatus = "waiting"
+    attachments: tuple[Attachment, ...] = ()
+    quotes: tuple[Quote, ...] = ()
+    reply_to: str | None = None
     answer: str = ""
+    notes: tuple[str, ...] = ()
     finish: FinishReason | None = None
     first_text_at: float | None = None
     finished_at: float | None = None

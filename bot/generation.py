@@ -4,10 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
+from bot.context import notes
+from bot.context.gathering import Context, Gathering
+from bot.context.material import NO_TALK
+from bot.context.source import Source
 from bot.domain import Release, Turn
 from bot.errors import (
     Busy,
@@ -16,8 +20,8 @@ from bot.errors import (
     StoreUnavailable,
     TooLong,
 )
-from bot.events import Anew, Ended, Events, Text, Waiting
-from bot.model import Delta, Model
+from bot.events import Anew, Ended, Events, Note, Text, Waiting
+from bot.model import Delta, Model, Served
 from bot.prompt import Prompt, fit
 from bot.settings import ChatSettings
 from bot.store.turns import Turns
@@ -43,37 +47,48 @@ class Generation:
         release: Release,
         chat: ChatSettings,
         wait_s: float,
+        context: Gathering | None = None,
+        images: Literal["auto", "on", "off"] = "auto",
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Without `context` nothing but the conversation is read. `images`: as in the settings."""
         self.release = release
         self._turns = turns
         self._model = model
         self._settings = chat
         self._wait_s = wait_s
+        self._context = context
+        self._images = images
         self._clock = clock
 
-    async def events(self, turn: Turn, begun: str) -> Events:
+    async def events(self, turn: Turn, begun: str, source: Source | None = None) -> Events:
         """The events of an answer, of which `begun` is there already.
 
-        Foreign trouble becomes the problem of the last one; the store is waited for.
+        `source` is where the question's files and what was said before it are read. Foreign trouble
+        becomes the problem of the last one; the store is waited for.
         """
         deadline = self._clock() + self._wait_s
         told: str | None = None
         new_text = False
         held: tuple[Turn, ...] = ()
         window: Turn | None = None
+        context: Context | None = None
         while True:
             try:
                 if window is not None:
                     await self._turns.set_window(turn.conversation, window.id)
                 held = ()
-                prompt = await self._prompt(turn)
+                context = context or await self._gathered(turn, source)
+                prompt, to_tell = await self._prompt(turn, context)
                 held = prompt.turns
                 stream = self._model.stream(
                     prompt.messages, self.release.sampling, user=turn.asker.key, begun=begun
                 )
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
+                        for note in to_tell:  # not before the server has taken the prompt
+                            yield Note(note)
+                        to_tell = ()
                         if delta.restart:
                             begun = ""
                             yield Anew()
@@ -112,23 +127,48 @@ class Generation:
                 yield Ended("error", "model_refuses")
                 return
 
-    async def _prompt(self, turn: Turn) -> Prompt:
+    async def _gathered(self, turn: Turn, source: Source | None) -> Context:
+        if self._context is None or source is None:
+            return Context()
+        return await self._context.of(turn, source, sees=self._sees(await self._model.served()))
+
+    def _sees(self, served: Served) -> bool:
+        return self._images == "on" or (self._images == "auto" and served.sees)
+
+    async def _prompt(self, turn: Turn, context: Context) -> tuple[Prompt, tuple[str, ...]]:
+        """The prompt of a turn, and the notes on what is not in it."""
         served = await self._model.served()
         budget = (served.context or DEFAULT_CONTEXT) - self.release.sampling.max_tokens
         past = await self._memory(turn)
         most = self._settings.history_turns
         kept = past if len(past) <= most else past[len(past) - most // 2 :]
+        is_from_the_start = await self._turns.window(turn.conversation) is None
         prompt = await fit(
             system=self.release.system_prompt,
             history=kept,
             question=turn.text,
+            quotes=turn.quotes,
+            material=context.material,
+            materials=await self._context.past(kept) if self._context else {},
+            talk=context.talk if is_from_the_start and len(kept) == len(past) else NO_TALK,
             budget=budget,
             count=self._model.count_tokens,
         )
         if prompt.trimmed or len(kept) < len(past):
             first = prompt.turns[0] if prompt.turns else turn
             await self._turns.set_window(turn.conversation, first.id)
-        return prompt
+        if self._context is not None:
+            await self._context.shorten(
+                turn, context, prompt.material, prompt.materials, prompt.talk
+            )
+        left_out = notes.lost(context.material, prompt.material)
+        told = (
+            *notes.of_material(prompt.material, left_out),
+            *context.notes,
+            *prompt.notes,
+            *((notes.OLDER,) if len(kept) < len(past) else ()),
+        )
+        return prompt, tuple(dict.fromkeys(told))
 
     async def _memory(self, turn: Turn) -> list[Turn]:
         """The turns before this one that the conversation's memory holds, oldest first.

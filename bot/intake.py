@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -45,7 +46,7 @@ class Intake:
         """
         async with self._locks[hash(incoming.ref.channel) % LOCKS]:
             conversation = await self._conversation(incoming)
-            if conversation is None or not incoming.text.strip():
+            if conversation is None or not says_something(incoming):
                 return None
             turn = Turn(
                 id=uuid.uuid4().hex,
@@ -55,6 +56,9 @@ class Intake:
                 text=incoming.text,
                 release=self._release,
                 created_at=self._clock(),
+                attachments=tuple(replace(file, url="") for file in incoming.attachments),
+                quotes=incoming.quotes,
+                reply_to=incoming.reply_to,
                 parts=() if notice is None else (notice,),
             )
             await self._people.remember(incoming.author)
@@ -89,6 +93,11 @@ class Intake:
         return conversation(ref.message) if incoming.mentions_bot else None
 
 
+def says_something(incoming: Incoming) -> bool:
+    """Whether a message has anything to answer: words, files, or a forwarded message."""
+    return bool(incoming.text.strip() or incoming.attachments or incoming.quotes)
+
+
 def is_surely_ours(incoming: Incoming) -> bool:
     """Whether a message is a question for us, whatever the store knows."""
-    return bool(incoming.text.strip()) and (incoming.place == "dm" or incoming.mentions_bot)
+    return says_something(incoming) and (incoming.place == "dm" or incoming.mentions_bot)

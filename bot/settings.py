@@ -387,6 +387,46 @@ class SlackSettings(Section):
         return self
 
 
+class ContextSettings(Section):
+    """What a question is read with: its files, and what was written before it."""
+
+    thread_messages: int = Field(
+        default=100,
+        ge=0,
+        le=1000,
+        description="Messages of a thread, from before the bot was first asked in it, that are "
+        "read then, once; 0 reads none",
+    )
+    files: int = Field(
+        default=10, ge=0, le=50, description="Files of one question that are read; 0 reads none"
+    )
+    file_mb: float = Field(default=5, gt=0, le=100, description="Size of one such file, in MiB")
+    file_pages: int = Field(
+        default=200, ge=1, le=10_000, description="Pages of one PDF file that are read"
+    )
+    file_characters: int = Field(
+        default=200_000,
+        ge=1000,
+        le=5_000_000,
+        description="Characters of one file that are kept; the prompt holds as many of them as "
+        "the model's context has room for",
+    )
+    images: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether images go to the model, in OpenAI's form; `auto` sends them where the "
+        "model's server tells that it takes them",
+    )
+    read_s: float = Field(
+        default=30, gt=0, le=600, description="Seconds that fetching one file may take"
+    )
+    keep_days: float = Field(
+        default=30,
+        gt=0,
+        le=3650,
+        description="Days for which the text of files and threads is kept, for follow-ups",
+    )
+
+
 class SandboxSettings(Section):
     """The loopback Discord and Slack for newcomers and tests."""
 
@@ -418,6 +458,7 @@ class Settings(BaseSettings):
     chat: ChatSettings = ChatSettings()
     discord: DiscordSettings = DiscordSettings()
     slack: SlackSettings = SlackSettings()
+    context: ContextSettings = ContextSettings()
     sandbox: SandboxSettings = SandboxSettings()
 
     @classmethod

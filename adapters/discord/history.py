@@ -9,10 +9,14 @@ from typing import Final
 
 import discord
 import structlog
+from discord.http import Route
 
 from adapters.discord.calls import Calls
+from adapters.discord.talk import talk_before
 from adapters.discord.translate import emoji_of, incoming
-from bot.domain import Conversation, Incoming, MessageRef, Person, Reaction
+from adapters.files import Files, Hosts
+from bot.context.material import Talk
+from bot.domain import Attachment, Conversation, Incoming, MessageRef, Person, Reaction, Turn
 from bot.errors import MessageGone
 from bot.feedback.signal import sign_of
 from bot.store.places import Places
@@ -51,6 +55,16 @@ class DiscordHistory:
             return incoming(message, client.user) if client.user else None
 
         return await self._calls.do(int(ref.channel), read)
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        """What was said before a first question, in its thread or in the messages that it replies
+        to. Raises MessageGone, too."""
+        return await talk_before(self._calls, first, most)
+
+    async def fetch(self, file: Attachment, most: int) -> bytes:
+        """A file's content, by its signed address; no token is shown. Raises Unreadable."""
+        hosts = Hosts(Route.BASE, "discordapp.com", "discordapp.net")
+        return await Files(hosts).fetch(file, most)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         """The reactions of people that may be votes. Raises MessageGone."""

@@ -5,6 +5,7 @@ from typing import Final
 
 import discord
 
+from adapters.discord import enclosed
 from bot.domain import Incoming, MessageRef, Person, Place, Reaction
 
 QUESTIONS: Final = frozenset({discord.MessageType.default, discord.MessageType.reply})
@@ -46,6 +47,8 @@ def incoming(message: discord.Message, me: discord.ClientUser) -> Incoming | Non
         reply_to=reply,
         mentions_bot=me.id in users or bool(roles & ours),
         mentions_others=bool(users - {me.id}) or bool(roles - ours) or message.mention_everyone,
+        attachments=enclosed.files(message),
+        quotes=enclosed.quotes(message),
     )
 
 
@@ -92,6 +95,11 @@ def _own_roles(message: discord.Message) -> set[int]:
     """The bot's own role, which autocomplete may insert in place of the bot."""
     role = message.guild.self_role if message.guild else None
     return {role.id} if role else set()
+
+
+def text_of(message: discord.Message, me: discord.ClientUser) -> str:
+    """The text of a message as people read it, and without the bot's own mention."""
+    return _plain(message, me, _own_roles(message))
 
 
 def _plain(message: discord.Message, me: discord.ClientUser, ours: set[int]) -> str:

@@ -8,11 +8,14 @@ from typing import Any, Final
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from adapters.files import Files, Hosts
 from adapters.slack.calls import Calls
 from adapters.slack.errors import TeamEnded, code
+from adapters.slack.talk import talk_before
 from adapters.slack.translate import incoming, standing
-from bot.domain import Conversation, Incoming, MessageRef, Reaction
-from bot.errors import MessageGone, PlatformUnavailable
+from bot.context.material import Talk
+from bot.domain import Attachment, Conversation, Incoming, MessageRef, Reaction, Turn
+from bot.errors import MessageGone, PlatformUnavailable, Unreadable
 from bot.store.places import Places
 
 log = structlog.get_logger()
@@ -67,6 +70,20 @@ class SlackHistory:
         except SlackApiError as error:
             raise PlatformUnavailable(f"Slack does not show a message: {code(error)}") from error
         return incoming({**message, "channel": ref.channel}, team=team, me=me)
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        """What was said in a thread before its first question. Raises MessageGone, too."""
+        _, me = self._who()
+        return await talk_before(self._calls, first, most, me=me)
+
+    async def fetch(self, file: Attachment, most: int) -> bytes:
+        """A file's content; the bot's token is shown to Slack's own hosts. Raises Unreadable."""
+        client = self._calls.client
+        own = Hosts(client.base_url)
+        hosts = Hosts(client.base_url, "slack-files.com", "slack-edge.com")
+        if not file.url:
+            raise Unreadable("gone")
+        return await Files(hosts, trusted=own, token=client.token).fetch(file, most)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         """The reactions of people on a message. Raises MessageGone, also where it is not shown."""

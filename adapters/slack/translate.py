@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from adapters.slack import enclosed
 from adapters.slack.echo import echoed
 from bot.domain import Incoming, MessageRef, Person, Reaction, Standing
 
@@ -52,6 +53,8 @@ def incoming(
         mentions_bot=me in mentioned,
         mentions_others=bool(mentioned - {me}) or _SPECIAL.search(text) is not None,
         standing=Standing(is_outside=outside(event, body or {}, team=team)),
+        attachments=enclosed.files(event),
+        quotes=enclosed.quotes(event, lambda quoted: plain(quoted, me)),
     )
 
 

@@ -11,6 +11,8 @@
 | direct:{platform} | hash | person's id → channel of the direct messages with them |
 | awake:{platform} | string | the time until which its events were taken in |
 | turn:{turn} | hash | one turn, see `turns` |
+| material:{turn} | string | what was read of its question's files, as JSON |
+| talk:{conversation} | string | what was said there before its first question, as JSON |
 | parts | sorted set | messages of answers, by the time of their posting |
 | parked:{message} | hash | reactions on a message that is not known yet → "1" or "0" |
 | message:{message} | string | the turn that a message is the question, a part or a surplus of |
@@ -109,6 +111,14 @@ def asked(conversation_key: str) -> str:
 
 def window(conversation_key: str) -> str:
     return f"{PREFIX}window:{conversation_key}"
+
+
+def material(turn_id: str) -> str:
+    return f"{PREFIX}material:{turn_id}"
+
+
+def talk(conversation_key: str) -> str:
+    return f"{PREFIX}talk:{conversation_key}"
 
 
 def release(release_id: str) -> str:

@@ -12,7 +12,7 @@ from bot.domain import Conversation, MessageRef, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
-from bot.store.turn_hash import from_hash, part_field, some
+from bot.store.turn_hash import from_hash, notes_of, part_field, some
 
 Deleted = Literal["withdrawn", "running", "part"]
 """What a deleted message was: a question that waited, one that is being answered, a part."""
@@ -39,7 +39,7 @@ class Turns:
     async def progress(self, turn: Turn) -> bool:
         """Keep how far the answer has come; whether its question was deleted meanwhile."""
         pipe = self._client.pipeline(transaction=True)
-        kept = some(turn, "answer", "finish", "first_text_at")
+        kept = some(turn, "answer", "finish", "first_text_at") | notes_of(turn)
         pipe.hset(keys.turn(turn.id), items=[text for pair in kept.items() for text in pair])
         pipe.hexists(keys.turn(turn.id), "withdrawn")
         with converted():
@@ -138,6 +138,12 @@ class Turns:
             turn_ids = await self._client.lrange(keys.conversation(conversation.key), -limit, -1)
         turns = await self.get_many([str(turn_id) for turn_id in turn_ids])
         return [turn for turn in turns if turn is not None]
+
+    async def first(self, conversation: Conversation) -> Turn | None:
+        """The first turn of a conversation, as far as its turns are kept."""
+        with converted():
+            turn_id = await self._client.lindex(keys.conversation(conversation.key), 0)
+        return await self.get(str(turn_id)) if turn_id else None
 
     async def window(self, conversation: Conversation) -> str | None:
         """The id of the first turn that the conversation's memory still holds, if one was set."""

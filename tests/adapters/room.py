@@ -12,7 +12,17 @@ from typing import Literal, get_args
 
 from adapters.history import History
 from adapters.surface import Book, Content, Known, Surface
-from bot.domain import Control, Conversation, Incoming, MessageRef, Platform, Reaction, Turn
+from bot.context.material import NO_TALK, Talk
+from bot.domain import (
+    Attachment,
+    Control,
+    Conversation,
+    Incoming,
+    MessageRef,
+    Platform,
+    Reaction,
+    Turn,
+)
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.events import Event, Events
 from tests.bot.turns_of import turn as turn_of
@@ -35,6 +45,8 @@ Call = Literal[
     "drop",
     "dropped",
     "question",
+    "talk",
+    "fetch",
     "reactions",
     "beside",
 ]
@@ -79,6 +91,8 @@ class Room:
     # What people do
     questions: dict[str, Incoming] = field(default_factory=dict)
     standing: list[Reaction] = field(default_factory=list)
+    said: Talk = NO_TALK
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def texts(self) -> list[str]:
         """What stands in the channel, from top to bottom."""
@@ -218,6 +232,14 @@ class Room:
     async def question(self, ref: MessageRef) -> Incoming | None:
         await self._meet("question")
         return self.questions.get(ref.key)
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        await self._meet("talk")
+        return self.said
+
+    async def fetch(self, file: Attachment, most: int) -> bytes:
+        await self._meet("fetch")
+        return self.files[file.id]
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         await self._meet("reactions")

@@ -18,7 +18,16 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from adapters.surface import Content, Known
-from bot.domain import Conversation, Incoming, MessageRef, Reaction, Sampling
+from bot.context.material import Talk
+from bot.domain import (
+    Attachment,
+    Conversation,
+    Incoming,
+    MessageRef,
+    Reaction,
+    Sampling,
+    Turn,
+)
 from bot.errors import PlatformUnavailable
 from bot.model import Delta, Message, Model, Served
 from tests.adapters.room import Room
@@ -160,6 +169,12 @@ class WiredRoom:
 
     async def question(self, ref: MessageRef) -> Incoming | None:
         return await self._call("question", lambda: self._room.question(ref))
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        return await self._call("talk", lambda: self._room.talk(first, most))
+
+    async def fetch(self, file: Attachment, most: int) -> bytes:
+        return await self._call("fetch", lambda: self._room.fetch(file, most))
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         return await self._call("reactions", lambda: self._room.reactions(ref))
