@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from bot.domain import Release, Turn
+from bot.domain import Release, Sampling, Turn
 from bot.errors import (
     Busy,
     ModelError,
@@ -61,16 +62,17 @@ class Generation:
         told: str | None = None
         new_text = False
         held: tuple[Turn, ...] = ()
-        window: Turn | None = None
+        first: str | None = None
         while True:
             try:
-                if window is not None:
-                    await self._turns.set_window(turn.conversation, window.id)
+                if first is not None:
+                    await self._set_window(turn, first)
                 held = ()
-                prompt = await self._prompt(turn)
+                sampling = await self._sampling(turn)
+                prompt = await self._prompt(turn, sampling.max_tokens, first)
                 held = prompt.turns
                 stream = self._model.stream(
-                    prompt.messages, self.release.sampling, user=turn.asker.key, begun=begun
+                    prompt.messages, sampling, user=turn.asker.key, begun=begun
                 )
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
@@ -100,10 +102,10 @@ class Generation:
                 await asyncio.sleep(RETRY_S)
             except TooLong:
                 if not held:
-                    yield Ended("error", "too_long")
+                    yield Ended("error", "full" if turn.kept else "too_long")
                     return
                 # The server counts more than we estimate: half of the memory is enough.
-                window = (*held, turn)[(len(held) + 1) // 2]
+                first = (*held, turn)[(len(held) + 1) // 2].first
             except Busy:
                 yield Ended("error", "busy")
                 return
@@ -112,10 +114,19 @@ class Generation:
                 yield Ended("error", "model_refuses")
                 return
 
-    async def _prompt(self, turn: Turn) -> Prompt:
+    async def _sampling(self, turn: Turn) -> Sampling:
+        """The release's; what an answer had when it was continued is not of its new allowance."""
+        sampling = self.release.sampling
+        if not turn.kept:
+            return sampling
+        had = await self._model.count_begun(turn.kept_text.rstrip())
+        return replace(sampling, max_tokens=sampling.max_tokens + had)
+
+    async def _prompt(self, turn: Turn, most_tokens: int, first: str | None) -> Prompt:
+        """The prompt for an answer of so many tokens; the memory begins with `first`, if given."""
         served = await self._model.served()
-        budget = (served.context or DEFAULT_CONTEXT) - self.release.sampling.max_tokens
-        past = await self._memory(turn)
+        budget = (served.context or DEFAULT_CONTEXT) - most_tokens
+        past = await self._memory(turn, first)
         most = self._settings.history_turns
         kept = past if len(past) <= most else past[len(past) - most // 2 :]
         prompt = await fit(
@@ -126,23 +137,25 @@ class Generation:
             count=self._model.count_tokens,
         )
         if prompt.trimmed or len(kept) < len(past):
-            first = prompt.turns[0] if prompt.turns else turn
-            await self._turns.set_window(turn.conversation, first.id)
+            await self._set_window(turn, (*prompt.turns, turn)[0].first)
         return prompt
 
-    async def _memory(self, turn: Turn) -> list[Turn]:
-        """The turns before this one that the conversation's memory holds, oldest first.
+    async def _memory(self, turn: Turn, first: str | None) -> list[Turn]:
+        """The turns before this one's question that the conversation's memory holds, oldest first.
 
-        Looks one turn further back than the memory goes, and past those that wait behind.
+        Looks one turn further back than the memory goes.
         """
-        later = self._settings.max_waiting_conversation
-        history = await self._turns.history(
-            turn.conversation, self._settings.history_turns + 1 + later
-        )
+        history = await self._turns.before(turn, self._settings.history_turns + 1)
         ids = [past.id for past in history]
-        window = await self._turns.window(turn.conversation)
-        start = ids.index(window) if window in ids else 0
-        return history[start : ids.index(turn.id)] if turn.id in ids else []
+        window = first or await self._turns.window(turn.conversation)
+        if window in (turn.id, turn.first):
+            return []
+        return history[ids.index(window) :] if window in ids else history
+
+    async def _set_window(self, turn: Turn, first: str) -> None:
+        """Let the conversation's memory begin there, unless the turn looks back into it."""
+        if turn.retry_of is None and not turn.continued:
+            await self._turns.set_window(turn.conversation, first)
 
 
 def _ended(delta: Delta) -> Ended:

@@ -338,6 +338,15 @@ class SandboxSettings(Section):
     people: int = Field(default=4, ge=1, le=200, description="How many people sit at it")
 
 
+class VotesSettings(Section):
+    """How people vote on answers, besides reactions of their own."""
+
+    buttons: bool = Field(default=True, description="Buttons for a vote under each answer")
+    seed_reactions: bool = Field(
+        default=False, description="The bot puts both thumbs under each answer, to be clicked"
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -361,6 +370,7 @@ class Settings(BaseSettings):
     discord: DiscordSettings = DiscordSettings()
     slack: SlackSettings = SlackSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    votes: VotesSettings = VotesSettings()
 
     @classmethod
     def settings_customise_sources(
