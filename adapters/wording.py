@@ -7,6 +7,7 @@ from typing import Final, Literal
 from adapters.interaction import FormKind
 from bot.domain import Control, Quote
 from bot.events import Problem
+from bot.hold import Held
 
 EMPTY_ANSWER: Final = "_The model gave an empty answer. Please ask in other words._"
 CUT_BY_LENGTH: Final = "_(cut here: the answer reached its maximum length)_"
@@ -29,6 +30,7 @@ _PROBLEMS: Final[dict[Problem, str]] = {
     "interrupted": "I was interrupted here, and too long ago to go on. Please ask again: write the "
     "question once more, the way you did.",
     "withdrawn": "(stopped: the question was deleted)",
+    "full": "The answer is as long as what my model can read at once, so I can't go on with it.",
     "error": "Something went wrong on my side; whoever runs me finds the reason in the log.",
 }
 
@@ -123,3 +125,50 @@ def unknown_command(typed: str) -> str:
 def notes(texts: Sequence[str]) -> str:
     """The lines under an answer that tell what was not read, or left out."""
     return "\n".join(f"_({text})_" for text in texts)
+
+
+# Holding an answer, and votes by buttons
+
+FORGOTTEN: Final = "I don't remember this answer any more."
+BOTS_DECIDE_NOTHING: Final = "Only people can do that."
+NOT_YOURS: Final = "Only the person who asked, or a moderator, can do that."
+NOTHING_RUNS: Final = "I am not answering anything here right now."
+
+SAY_WHY: Final = (
+    "Tell the people who run me what was wrong with it, if you like; nobody else sees it."
+)
+REASON_KEPT: Final = "Thank you. Only the people who run me can read it."
+REASON_CUT: Final = "Thank you. It was long: I kept the first {count:,} characters of it."
+REASON_EMPTY: Final = "There was nothing in it, so I kept nothing."
+
+_REFUSALS: Final[dict[Held, str]] = {
+    "denied": NOT_YOURS,
+    "unknown": FORGOTTEN,
+    "ended": "This answer has ended already.",
+    "open": "I am at it already.",
+    "whole": "This answer is whole; there is nothing to go on with.",
+    "gone": "The question, or a part of the answer, was deleted.",
+    "changed": "I have changed since I gave this answer, so I can't go on with it. Trying again "
+    "gives you a new one.",
+    "most": "I have tried this question often enough. Please ask it in other words.",
+    "busy": "Too many questions are waiting right now. Please try again in a minute.",
+}
+
+_VOTES: Final[dict[int | None, str]] = {
+    1: "Your vote on this answer: 👍.",
+    -1: "Your vote on this answer: 👎.",
+    0: "You have given both thumbs now, so your vote counts for neither.",
+    None: "You took your vote back.",
+}
+
+
+def refused(outcome: Held) -> str | None:
+    """Why a wish about an answer was not granted; None when it was."""
+    return _REFUSALS.get(outcome)
+
+
+def voted(value: int | None, *, pressed: bool) -> str:
+    """What a person's vote is after a press on a button, which is pressed now or taken back."""
+    if not pressed and value is not None:
+        return f"You took the button back; your reaction still counts. {_VOTES[value]}"
+    return _VOTES[value]

@@ -47,6 +47,7 @@ from bot.store.places import Places
 from bot.store.releases import Releases
 from bot.store.turns import Turns
 from bot.store.votes import Votes
+from bot.store.wishes import Wishes
 from bot.supervisor import Supervisor
 from bot.worker import Worker
 from bot.worker_name import worker_name
@@ -168,6 +169,7 @@ class _Rooms:
     def __init__(self, settings: Settings, client: "Redis", model: Model, release: Release) -> None:
         chat = settings.chat
         self._settings = chat
+        self._votes = settings.votes
         self.places = Places(client)
         self.turns, self._people = Turns(client), People(client)
         self._inbox = Inbox(
@@ -180,6 +182,13 @@ class _Rooms:
             intake=Intake(self._inbox, self.turns, self._people, release.id),
             inbox=self._inbox,
             turns=self.turns,
+            wishes=Wishes(
+                client,
+                self.turns,
+                total=chat.max_waiting,
+                each=chat.max_waiting_conversation,
+            ),
+            places=self.places,
             generation=Generation(
                 turns=self.turns,
                 model=model,
@@ -206,6 +215,7 @@ class _Rooms:
             pacing,
             self._book,
             give_up_s=self._settings.resume_s,
+            votes=self._votes,
         )
 
     def catch_up(self, platform: Platform, border: Border) -> CatchUp:

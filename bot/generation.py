@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final, Literal
 
 import structlog
@@ -12,7 +13,7 @@ from bot.context import notes
 from bot.context.gathering import Context, Gathering
 from bot.context.material import NO_TALK
 from bot.context.source import Source
-from bot.domain import Release, Turn
+from bot.domain import Release, Sampling, Turn
 from bot.errors import (
     Busy,
     ModelError,
@@ -71,18 +72,19 @@ class Generation:
         told: str | None = None
         new_text = False
         held: tuple[Turn, ...] = ()
-        window: Turn | None = None
+        first: str | None = None
         context: Context | None = None
         while True:
             try:
-                if window is not None:
-                    await self._turns.set_window(turn.conversation, window.id)
+                if first is not None:
+                    await self._set_window(turn, first)
                 held = ()
+                sampling = await self._sampling(turn)
                 context = context or await self._gathered(turn, source)
-                prompt, to_tell = await self._prompt(turn, context)
+                prompt, to_tell = await self._prompt(turn, context, sampling.max_tokens, first)
                 held = prompt.turns
                 stream = self._model.stream(
-                    prompt.messages, self.release.sampling, user=turn.asker.key, begun=begun
+                    prompt.messages, sampling, user=turn.asker.key, begun=begun
                 )
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
@@ -115,10 +117,10 @@ class Generation:
                 await asyncio.sleep(RETRY_S)
             except TooLong:
                 if not held:
-                    yield Ended("error", "too_long")
+                    yield Ended("error", "full" if turn.kept else "too_long")
                     return
                 # The server counts more than we estimate: half of the memory is enough.
-                window = (*held, turn)[(len(held) + 1) // 2]
+                first = (*held, turn)[(len(held) + 1) // 2].first
             except Busy:
                 yield Ended("error", "busy")
                 return
@@ -135,14 +137,27 @@ class Generation:
     def _sees(self, served: Served) -> bool:
         return self._images == "on" or (self._images == "auto" and served.sees)
 
-    async def _prompt(self, turn: Turn, context: Context) -> tuple[Prompt, tuple[str, ...]]:
-        """The prompt of a turn, and the notes on what is not in it."""
+    async def _sampling(self, turn: Turn) -> Sampling:
+        """The release's; what an answer had when it was continued is not of its new allowance."""
+        sampling = self.release.sampling
+        if not turn.kept:
+            return sampling
+        had = await self._model.count_begun(turn.kept_text.rstrip())
+        return replace(sampling, max_tokens=sampling.max_tokens + had)
+
+    async def _prompt(
+        self, turn: Turn, context: Context, most_tokens: int, first: str | None
+    ) -> tuple[Prompt, tuple[str, ...]]:
+        """The prompt for an answer of so many tokens, and the notes on what is not in it.
+
+        The memory begins with `first`, if given.
+        """
         served = await self._model.served()
-        budget = (served.context or DEFAULT_CONTEXT) - self.release.sampling.max_tokens
-        past = await self._memory(turn)
+        budget = (served.context or DEFAULT_CONTEXT) - most_tokens
+        past = await self._memory(turn, first)
         most = self._settings.history_turns
         kept = past if len(past) <= most else past[len(past) - most // 2 :]
-        is_from_the_start = await self._turns.window(turn.conversation) is None
+        is_from_the_start = first is None and await self._turns.window(turn.conversation) is None
         prompt = await fit(
             system=self.release.system_prompt,
             history=kept,
@@ -155,8 +170,7 @@ class Generation:
             count=self._model.count_tokens,
         )
         if prompt.trimmed or len(kept) < len(past):
-            first = prompt.turns[0] if prompt.turns else turn
-            await self._turns.set_window(turn.conversation, first.id)
+            await self._set_window(turn, (*prompt.turns, turn)[0].first)
         if self._context is not None:
             await self._context.shorten(
                 turn, context, prompt.material, prompt.materials, prompt.talk
@@ -170,19 +184,22 @@ class Generation:
         )
         return prompt, tuple(dict.fromkeys(told))
 
-    async def _memory(self, turn: Turn) -> list[Turn]:
-        """The turns before this one that the conversation's memory holds, oldest first.
+    async def _memory(self, turn: Turn, first: str | None) -> list[Turn]:
+        """The turns before this one's question that the conversation's memory holds, oldest first.
 
-        Looks one turn further back than the memory goes, and past those that wait behind.
+        Looks one turn further back than the memory goes.
         """
-        later = self._settings.max_waiting_conversation
-        history = await self._turns.history(
-            turn.conversation, self._settings.history_turns + 1 + later
-        )
+        history = await self._turns.before(turn, self._settings.history_turns + 1)
         ids = [past.id for past in history]
-        window = await self._turns.window(turn.conversation)
-        start = ids.index(window) if window in ids else 0
-        return history[start : ids.index(turn.id)] if turn.id in ids else []
+        window = first or await self._turns.window(turn.conversation)
+        if window in (turn.id, turn.first):
+            return []
+        return history[ids.index(window) :] if window in ids else history
+
+    async def _set_window(self, turn: Turn, first: str) -> None:
+        """Let the conversation's memory begin there, unless the turn looks back into it."""
+        if turn.retry_of is None and not turn.continued:
+            await self._turns.set_window(turn.conversation, first)
 
 
 def _ended(delta: Delta) -> Ended:

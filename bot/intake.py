@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -17,6 +17,9 @@ from bot.store.turns import Turns
 log = structlog.get_logger()
 
 LOCKS: Final = 256
+
+Obey = Callable[[Conversation], Awaitable[bool]]
+"""Whether a message in this conversation was a wish that is granted."""
 
 
 class Intake:
@@ -38,16 +41,21 @@ class Intake:
         # Messages of one channel are taken in one after the other, in the order of their events.
         self._locks = [asyncio.Lock() for _ in range(LOCKS)]
 
-    async def take(self, incoming: Incoming, notice: MessageRef | None = None) -> Taken | None:
+    async def take(
+        self, incoming: Incoming, notice: MessageRef | None = None, obey: Obey | None = None
+    ) -> Taken | None:
         """Accept a message if it is a question for us, else None; durable once this returns.
 
-        `notice` is a message of ours that told its person to wait; the answer begins there. Raises
+        `notice` is a message of ours that told its person to wait; the answer begins there. With
+        `obey` a message for us may be a wish instead, which is granted in its order. Raises
         StoreUnavailable: the same call may be repeated.
         """
         async with self._locks[hash(incoming.ref.channel) % LOCKS]:
             conversation = await self._conversation(incoming)
             if conversation is None or not says_something(incoming):
                 return None
+            if obey is not None and await obey(conversation):
+                return "obeyed"
             turn = Turn(
                 id=uuid.uuid4().hex,
                 conversation=conversation,

@@ -1,5 +1,7 @@
 """The prompt: as much of a conversation and its context as fits the token budget, newest first.
 
+Of several answers to one question it holds one.
+
 The question comes before its files, these before the latest turns, these before older ones, and
 last comes what was said before the bot was asked. What is too long is shortened in large steps,
 down to half of the room that the question leaves, so that the prompts of one conversation share
@@ -89,7 +91,7 @@ async def fit(
     ids, `talk` what was said before the first of them. Raises TooLong when the question alone is
     over the budget.
     """
-    turns = tuple(turn for turn in history if turn.answer)
+    turns = tuple(one_each(history))
     kept = materials or {}
     known = {turn.id: kept[turn.id] for turn in turns if turn.id in kept}
     whole = _Plan(system, question, quotes, turns, material, known, talk)
@@ -106,6 +108,23 @@ async def fit(
         if await count(plan.messages()) <= target:
             break
     return _prompt(whole, plan)
+
+
+def one_each(history: Sequence[Turn]) -> list[Turn]:
+    """The turns of a conversation with one answer to each question, where that was first asked.
+
+    Of several tries it is the last one that is whole, or else the last one. Votes don't choose: a
+    reaction of anybody would change what the others were talking about.
+    """
+    chosen: dict[str, Turn] = {}
+    for turn in history:
+        if turn.answer and (_is_whole(turn) or not _is_whole(chosen.get(turn.first, turn))):
+            chosen[turn.first] = turn
+    return list(chosen.values())
+
+
+def _is_whole(turn: Turn) -> bool:
+    return turn.status == "done" and turn.finish == "stop"
 
 
 def build(

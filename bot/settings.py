@@ -436,6 +436,15 @@ class SandboxSettings(Section):
     people: int = Field(default=4, ge=1, le=200, description="How many people sit at it")
 
 
+class VotesSettings(Section):
+    """How people vote on answers, besides reactions of their own."""
+
+    buttons: bool = Field(default=True, description="Buttons for a vote under each answer")
+    seed_reactions: bool = Field(
+        default=False, description="The bot puts both thumbs under each answer, to be clicked"
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -460,6 +469,7 @@ class Settings(BaseSettings):
     slack: SlackSettings = SlackSettings()
     context: ContextSettings = ContextSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    votes: VotesSettings = VotesSettings()
 
     @classmethod
     def settings_customise_sources(

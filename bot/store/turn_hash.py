@@ -20,9 +20,11 @@ TEXTS: Final = (
     "first_text_at",
     "finished_at",
 )
-FLAGS: Final = ("deleted", "withdrawn")
 LISTS: Final = ("attachments", "quotes", "notes")
 """Left out while they are empty, as most are."""
+RARE: Final = ("continued", "continued_at", "kept", "retry_of")
+"""Plain fields that most turns lack."""
+FLAGS: Final = ("deleted", "withdrawn", "stopped")
 
 _PART = re.compile(r"part:(\d+)")
 
@@ -36,6 +38,7 @@ def to_hash(turn: Turn) -> dict[str, str]:
     """All fields of a turn."""
     fields = {name: _nested(getattr(turn, name)) for name in NESTED}
     fields |= {name: _text(getattr(turn, name)) for name in TEXTS}
+    fields |= {name: str(value) for name in RARE if (value := getattr(turn, name))}
     fields |= {name: "1" for name in FLAGS if getattr(turn, name)}
     fields |= {name: _nested(getattr(turn, name)) for name in LISTS if getattr(turn, name)}
     fields |= {"reply_to": turn.reply_to} if turn.reply_to else {}
@@ -72,6 +75,11 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         posting=fields.get("posting"),
         deleted="deleted" in fields,
         withdrawn="withdrawn" in fields,
+        stopped="stopped" in fields,
+        continued=int(fields.get("continued") or 0),
+        continued_at=_time(fields.get("continued_at") or ""),
+        kept=int(fields.get("kept") or 0),
+        retry_of=fields.get("retry_of"),
     )
 
 

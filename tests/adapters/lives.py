@@ -34,6 +34,7 @@ from bot.store.people import People
 from bot.store.places import Places
 from bot.store.turns import Turns
 from bot.store.votes import Votes
+from bot.store.wishes import Wishes
 from bot.worker import Worker
 from tests.adapters.room import Room
 from tests.adapters.wire import Wire, WiredModel, WiredRedis, WiredRoom
@@ -228,6 +229,8 @@ class Life:
             intake=Intake(inbox, turns, people, RELEASE.id),
             inbox=inbox,
             turns=turns,
+            wishes=Wishes(store, turns, total=chat.max_waiting, each=chat.max_waiting_conversation),
+            places=places,
             generation=generation,
             chat=chat,
         )

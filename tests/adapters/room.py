@@ -35,6 +35,7 @@ Call = Literal[
     "edited",
     "delete",
     "deleted",
+    "seed",
     "intend",
     "intended",
     "add",
@@ -72,6 +73,7 @@ class Room:
     messages: dict[str, str] = field(default_factory=dict)
     controls: dict[str, tuple[Control, ...]] = field(default_factory=dict)
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
+    seeded: list[str] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
     refs: list[MessageRef] = field(default_factory=list)
     faults: dict[Call, deque[Fault]] = field(
@@ -184,6 +186,13 @@ class Room:
         self.controls.pop(ref.message, None)
         self._note("delete", ref.message)
         await self._meet("deleted")
+
+    async def seed(self, ref: MessageRef) -> None:
+        await self._meet("seed")
+        if ref.message not in self.messages:
+            raise MessageGone("deleted")
+        self.seeded.append(ref.message)
+        self._note("seed", ref.message)
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

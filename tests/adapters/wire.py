@@ -167,6 +167,9 @@ class WiredRoom:
     async def delete(self, ref: MessageRef) -> None:
         await self._call("delete", lambda: self._room.delete(ref))
 
+    async def seed(self, ref: MessageRef) -> None:
+        await self._call("seed", lambda: self._room.seed(ref))
+
     async def question(self, ref: MessageRef) -> Incoming | None:
         return await self._call("question", lambda: self._room.question(ref))
 

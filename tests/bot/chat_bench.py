@@ -28,7 +28,9 @@ from bot.model import Model
 from bot.settings import ChatSettings
 from bot.store.inbox import Inbox
 from bot.store.people import People
+from bot.store.places import Places
 from bot.store.turns import Turns
+from bot.store.wishes import Wishes
 from tests.bot.turns_of import WORKER
 from tests.scripted_model import Piece, ScriptedModel, scripted_model
 from tests.waiting import until
@@ -253,6 +255,8 @@ def _bench(
         intake=Intake(inbox, turns, people, release.id, now),
         inbox=inbox,
         turns=turns,
+        wishes=Wishes(client, turns, total=chat.max_waiting, each=chat.max_waiting_conversation),
+        places=Places(client),
         generation=generation,
         chat=chat,
         clock=now,
