@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.domain import Control, MessageRef
+from bot.domain import Control, MessageRef, Person
 
 Known = Callable[[MessageRef], Awaitable[bool]]
 """Whether a message is in the book, as a part of any answer."""
@@ -55,6 +55,16 @@ class Surface(Protocol):
 
     async def delete(self, ref: MessageRef) -> None:
         """Delete a part; one that is gone is fine. Raises PlatformUnavailable."""
+
+    @property
+    def is_discreet(self) -> bool:
+        """Whether what is told one person is seen by nobody else."""
+
+    async def tell(self, person: Person, text: str) -> None:
+        """Tell one person something that is no answer, privately where `is_discreet`.
+
+        Raises PlatformUnavailable, MessageGone.
+        """
 
     def busy(self) -> AbstractAsyncContextManager[None]:
         """Show that an answer is coming, for as long as the context is open."""

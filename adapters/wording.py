@@ -2,6 +2,7 @@
 
 from typing import Final, Literal
 
+from bot.access import Reason
 from bot.events import Problem
 
 EMPTY_ANSWER: Final = "_The model gave an empty answer. Please ask in other words._"
@@ -37,3 +38,21 @@ def waiting(reason: Literal["model", "store"]) -> str:
 def problem(kind: Problem) -> str:
     """The line for a problem that left no whole answer."""
     return f"_{_PROBLEMS[kind]}_"
+
+
+# Refusals
+
+_REFUSALS: Final[dict[Reason, str]] = {
+    "workspace": "I am not set up to answer in this workspace.",
+    "channel": "I am not set up to answer in this channel.",
+    "dm": "I don't answer direct messages here; please ask me in a channel.",
+    "outside": "I answer people of this workspace only, and you are a guest from another one.",
+    "person": "I am not set up to answer you.",
+    "role": "I am not set up to answer people with one of your roles.",
+    "bot": "I don't answer bots.",
+}
+
+
+def refused(reason: Reason) -> str:
+    """The line for somebody who may not ask."""
+    return f"{_REFUSALS[reason]} `/candor why` tells more."

@@ -28,6 +28,7 @@ from bot.core import Chat
 from bot.domain import Platform, Release
 from bot.errors import ConfigError, FatalError, ModelError, ModelUnavailable
 from bot.feedback.voting import Voting
+from bot.gate import Gate
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model, Served
@@ -36,10 +37,13 @@ from bot.release import release_of
 from bot.settings import Settings
 from bot.signals import Stop, stop_signals, unless
 from bot.socket_path import socket_path
+from bot.store.bot_rows import BotRows
 from bot.store.connection import connect
 from bot.store.inbox import Inbox
 from bot.store.people import People
+from bot.store.personas import Personas
 from bot.store.places import Places
+from bot.store.refusals import Refusals
 from bot.store.releases import Releases
 from bot.store.turns import Turns
 from bot.store.votes import Votes
@@ -164,6 +168,8 @@ class _Rooms:
         self._settings = chat
         self.places = Places(client)
         self.turns, self._people = Turns(client), People(client)
+        self.personas = Personas(client)
+        self.gate = Gate(settings.access, Refusals(client), BotRows(client))
         self._inbox = Inbox(
             client,
             worker_name(settings.state_dir),
@@ -171,7 +177,14 @@ class _Rooms:
             each=chat.max_waiting_conversation,
         )
         self._chat = Chat(
-            intake=Intake(self._inbox, self.turns, self._people, release.id),
+            intake=Intake(
+                self._inbox,
+                self.turns,
+                self._people,
+                release.id,
+                gate=self.gate,
+                personas=self.personas,
+            ),
             inbox=self._inbox,
             turns=self.turns,
             generation=Generation(
@@ -179,6 +192,7 @@ class _Rooms:
                 model=model,
                 release=release,
                 chat=chat,
+                personas=self.personas,
                 wait_s=settings.model.wait_s,
             ),
             chat=chat,

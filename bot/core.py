@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 import structlog
 
+from bot.access import Refused
 from bot.answer import Answer
 from bot.domain import Incoming, MessageRef, Turn
 from bot.events import Ended
+from bot.gate import Gate
 from bot.generation import Generation
 from bot.insist import insist
 from bot.intake import Intake
@@ -45,7 +47,14 @@ class Chat:
         self._line = Line()
         self._answers: dict[str, Answer] = {}
 
-    async def take(self, incoming: Incoming, notice: MessageRef | None = None) -> Taken | None:
+    @property
+    def gate(self) -> Gate:
+        """Who may ask."""
+        return self._intake.gate
+
+    async def take(
+        self, incoming: Incoming, notice: MessageRef | None = None
+    ) -> Taken | Refused | None:
         """Accept a message if it is a question for us; see `Intake.take`."""
         return await self._intake.take(incoming, notice)
 

@@ -108,7 +108,9 @@ class Incoming:
 
     `text` is what the person wrote without the bot's mention. `thread` is the platform's id of the
     thread it stands in; `reply_to` the message that it answers, where the platform has replies.
-    `mentions_bot` and `mentions_others` tell who is addressed.
+    `mentions_bot`, `mentions_others` and `answers_bot` (a reply to a message of the bot's) tell who
+    is addressed. `parent` is the channel that a thread hangs in, where it has a channel id of its
+    own (Discord).
     """
 
     ref: MessageRef
@@ -123,6 +125,8 @@ class Incoming:
     attachments: tuple[Attachment, ...] = ()
     quotes: tuple[Quote, ...] = ()
     standing: Standing = NOBODY
+    answers_bot: bool = False
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,8 @@ class Turn:
     `answer` is what is saved of it, `finish` is set once the model has said all. `parts` are the
     messages that show it, in order; `posting` is the text of the next one while it may be under
     way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
-    question was deleted while it was being answered.
+    question was deleted while it was being answered. `home` is the channel whose persona answers
+    (a thread's parent), and `persona` that persona's id, "" for none.
     """
 
     id: str
@@ -200,6 +205,8 @@ class Turn:
     posting: str | None = None
     deleted: bool = False
     withdrawn: bool = False
+    home: str = ""
+    persona: str = ""
 
     @property
     def is_open(self) -> bool:

@@ -18,8 +18,10 @@ from bot.errors import (
 )
 from bot.events import Anew, Ended, Events, Text, Waiting
 from bot.model import Delta, Model
+from bot.persona import Persona, sampling, system_prompt
 from bot.prompt import Prompt, fit
 from bot.settings import ChatSettings
+from bot.store.personas import Personas
 from bot.store.turns import Turns
 
 log = structlog.get_logger()
@@ -42,6 +44,7 @@ class Generation:
         model: Model,
         release: Release,
         chat: ChatSettings,
+        personas: Personas,
         wait_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -49,6 +52,7 @@ class Generation:
         self._turns = turns
         self._model = model
         self._settings = chat
+        self._personas = personas
         self._wait_s = wait_s
         self._clock = clock
 
@@ -67,10 +71,14 @@ class Generation:
                 if window is not None:
                     await self._turns.set_window(turn.conversation, window.id)
                 held = ()
-                prompt = await self._prompt(turn)
+                persona = await self._personas.get(turn.persona)
+                prompt = await self._prompt(turn, persona)
                 held = prompt.turns
                 stream = self._model.stream(
-                    prompt.messages, self.release.sampling, user=turn.asker.key, begun=begun
+                    prompt.messages,
+                    sampling(self.release, persona),
+                    user=turn.asker.key,
+                    begun=begun,
                 )
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
@@ -112,14 +120,15 @@ class Generation:
                 yield Ended("error", "model_refuses")
                 return
 
-    async def _prompt(self, turn: Turn) -> Prompt:
+    async def _prompt(self, turn: Turn, persona: Persona) -> Prompt:
         served = await self._model.served()
-        budget = (served.context or DEFAULT_CONTEXT) - self.release.sampling.max_tokens
+        room = sampling(self.release, persona).max_tokens
+        budget = (served.context or DEFAULT_CONTEXT) - room
         past = await self._memory(turn)
         most = self._settings.history_turns
         kept = past if len(past) <= most else past[len(past) - most // 2 :]
         prompt = await fit(
-            system=self.release.system_prompt,
+            system=system_prompt(self.release, persona),
             history=kept,
             question=turn.text,
             budget=budget,
@@ -142,7 +151,11 @@ class Generation:
         ids = [past.id for past in history]
         window = await self._turns.window(turn.conversation)
         start = ids.index(window) if window in ids else 0
-        return history[start : ids.index(turn.id)] if turn.id in ids else []
+        past = history[start : ids.index(turn.id)] if turn.id in ids else []
+        anew_at = await self._turns.began_anew(turn.conversation)
+        if turn.created_at <= anew_at:  # asked before, and only answered now
+            return past
+        return [one for one in past if one.created_at > anew_at]
 
 
 def _ended(delta: Delta) -> Ended:

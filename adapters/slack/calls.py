@@ -54,6 +54,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "auth.test": Method(TIER_4),
     # About one a second in a channel, in short bursts: five in any five seconds.
     "chat.postMessage": Method(Rate(2, 1.25), repeatable=False, by_channel=True),
+    "chat.postEphemeral": Method(TIER_4, repeatable=False),
     "chat.update": Method(TIER_3),
     "chat.delete": Method(TIER_3, settled=frozenset({"message_not_found"})),
     "conversations.history": Method(TIER_3),

@@ -3,6 +3,8 @@
 -- KEYS[1] turn:{turn}   KEYS[2] inbox:{platform}   KEYS[3] open:{conversation}
 -- ARGV[1] turn   ARGV[2] consumer group   ARGV[3] who ends it   then the fields and values to keep
 --
+-- A turn that is to be forgotten leaves nothing behind.
+--
 -- Returns 1, or 0 when the turn or its entry is gone, or not theirs: nothing is changed then.
 
 local entry = redis.call("HGET", KEYS[1], "entry")
@@ -16,5 +18,9 @@ end
 redis.call("XACK", KEYS[2], ARGV[2], entry)
 redis.call("XDEL", KEYS[2], entry)
 redis.call("LREM", KEYS[3], 1, ARGV[1])
+if redis.call("HEXISTS", KEYS[1], "forgotten") == 1 then
+  redis.call("DEL", KEYS[1])
+  return 1
+end
 redis.call("HSET", KEYS[1], "ended_by", ARGV[3], unpack(ARGV, 4))
 return 1

@@ -19,6 +19,8 @@ TEXTS: Final = (
     "finish",
     "first_text_at",
     "finished_at",
+    "home",
+    "persona",
 )
 FLAGS: Final = ("deleted", "withdrawn")
 
@@ -64,6 +66,8 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         posting=fields.get("posting"),
         deleted="deleted" in fields,
         withdrawn="withdrawn" in fields,
+        home=fields.get("home", ""),
+        persona=fields.get("persona", ""),
     )
 
 

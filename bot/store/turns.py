@@ -26,6 +26,8 @@ class Turns:
         self._begin = script(client, "begin")
         self._deleted = script(client, "deleted")
         self._amend = script(client, "amend")
+        self._write = script(client, "write")
+        self._part = script(client, "part")
 
     async def begin(self, turn_id: str, release: str) -> Turn | None:
         """Let the answer begin, or go on; the turn as it stands, or None when it has ended.
@@ -37,30 +39,34 @@ class Turns:
         return from_hash(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
 
     async def progress(self, turn: Turn) -> bool:
-        """Keep how far the answer has come; whether its question was deleted meanwhile."""
-        pipe = self._client.pipeline(transaction=True)
+        """Keep how far the answer has come; whether its question was deleted meanwhile, or its
+        turn forgotten."""
         kept = some(turn, "answer", "finish", "first_text_at")
-        pipe.hset(keys.turn(turn.id), items=[text for pair in kept.items() for text in pair])
-        pipe.hexists(keys.turn(turn.id), "withdrawn")
         with converted():
-            _, withdrawn = await pipe.execute()
-        return bool(withdrawn)
+            wanted = await self._write(
+                [keys.turn(turn.id)], [text for pair in kept.items() for text in pair]
+            )
+        return not wanted
 
     async def intend(self, turn_id: str, text: str) -> None:
         """Keep that a message with this text is about to be posted as the turn's next part."""
         with converted():
-            await self._client.hset(keys.turn(turn_id), "posting", text)
+            await self._write([keys.turn(turn_id)], ["posting", text])
 
     async def add_part(self, turn_id: str, part: int, ref: MessageRef) -> None:
         """Map a message of an answer to its turn; reactions on it are votes from now on."""
-        pipe = self._client.pipeline(transaction=True)
-        pipe.hset(keys.turn(turn_id), part_field(part), ref.message)
-        pipe.hdel(keys.turn(turn_id), "posting")
-        pipe.set(keys.message(ref.key), f"part {turn_id}")
-        pipe.zadd(keys.PARTS, {ref.key: time.time()})
-        pipe.zremrangebyrank(keys.PARTS, 0, -keys.PARTS_KEPT - 1)
         with converted():
-            await pipe.execute()
+            await self._part(
+                [keys.turn(turn_id), keys.message(ref.key), keys.PARTS],
+                [
+                    turn_id,
+                    part_field(part),
+                    ref.message,
+                    ref.key,
+                    time.time(),
+                    keys.PARTS_KEPT,
+                ],
+            )
 
     async def spare_part(self, turn_id: str, ref: MessageRef) -> None:
         """A part is about to be deleted, since the answer no longer needs it: no vote on it counts
@@ -149,6 +155,16 @@ class Turns:
         """Let the conversation's memory begin with this turn."""
         with converted():
             await self._client.set(keys.window(conversation.key), turn_id)
+
+    async def begin_anew(self, conversation: Conversation, at: float) -> None:
+        """Let the conversation's memory hold nothing that was asked until then (seconds)."""
+        with converted():
+            await self._client.set(keys.fresh(conversation.key), at)
+
+    async def began_anew(self, conversation: Conversation) -> float:
+        """The time until which the memory was told to hold nothing; 0 when it never was."""
+        with converted():
+            return float(await self._client.get(keys.fresh(conversation.key)) or 0)
 
     async def _find(self, message: str) -> tuple[str, str]:
         with converted():

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from adapters.history import History
 from adapters.surface import Book, Content, Known, Surface
-from bot.domain import Control, Conversation, Incoming, MessageRef, Platform, Reaction, Turn
+from bot.domain import Control, Conversation, Incoming, MessageRef, Person, Platform, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.events import Event, Events
 from tests.bot.turns_of import turn as turn_of
@@ -32,6 +32,7 @@ Call = Literal[
     "settle",
     "spare",
     "spared",
+    "tell",
     "drop",
     "dropped",
     "question",
@@ -57,6 +58,8 @@ class Room:
     platform: Platform = "slack"
     channel: str = "D1"
     tells_parts: bool = True
+    is_discreet: bool = True
+    told: list[tuple[str, str]] = field(default_factory=list)
     messages: dict[str, str] = field(default_factory=dict)
     controls: dict[str, tuple[Control, ...]] = field(default_factory=dict)
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -170,6 +173,10 @@ class Room:
         self.controls.pop(ref.message, None)
         self._note("delete", ref.message)
         await self._meet("deleted")
+
+    async def tell(self, person: Person, text: str) -> None:
+        await self._meet("tell")
+        self.told.append((person.id, text))
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from adapters.surface import Content, Known
-from bot.domain import Conversation, Incoming, MessageRef, Reaction, Sampling
+from bot.domain import Conversation, Incoming, MessageRef, Person, Reaction, Sampling
 from bot.errors import PlatformUnavailable
 from bot.model import Delta, Message, Model, Served
 from tests.adapters.room import Room
@@ -134,7 +134,7 @@ class WiredRoom:
     def __init__(self, room: Room, wire: Wire) -> None:
         self._room = room
         self._wire = wire
-        self.limit, self.scope = room.limit, room.scope
+        self.limit, self.scope, self.is_discreet = room.limit, room.scope, room.is_discreet
 
     def measure(self, text: str) -> int:
         return self._room.measure(text)
@@ -157,6 +157,9 @@ class WiredRoom:
 
     async def delete(self, ref: MessageRef) -> None:
         await self._call("delete", lambda: self._room.delete(ref))
+
+    async def tell(self, person: Person, text: str) -> None:
+        await self._call("tell", lambda: self._room.tell(person, text))
 
     async def question(self, ref: MessageRef) -> Incoming | None:
         return await self._call("question", lambda: self._room.question(ref))

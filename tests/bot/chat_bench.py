@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
+from bot import gate as gates
 from bot.answer import Answer
 from bot.core import Chat
 from bot.domain import (
@@ -25,9 +26,12 @@ from bot.events import Ended, Event, Events, Text
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model
-from bot.settings import ChatSettings
+from bot.settings import AccessSettings, ChatSettings
+from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
 from bot.store.people import People
+from bot.store.personas import Personas
+from bot.store.refusals import Refusals
 from bot.store.turns import Turns
 from tests.bot.turns_of import WORKER
 from tests.scripted_model import Piece, ScriptedModel, scripted_model
@@ -212,6 +216,7 @@ async def chat_bench(
     serve: bool = True,
     worker: str = WORKER,
     beside: Bench | None = None,
+    access: AccessSettings | None = None,
 ) -> AsyncIterator[Bench]:
     """A chat core; without `serve` the model's server is not up, at the URL that it has.
 
@@ -227,7 +232,8 @@ async def chat_bench(
         model = await stack.enter_async_context(Model(server.url, timeout_s=timeout_s))
         chat = settings or ChatSettings()
         inbox = Inbox(client, worker, total=chat.max_waiting, each=chat.max_waiting_conversation)
-        bench = _bench(client, inbox, server, model, chat, wait_s, release)
+        rules = access or AccessSettings()
+        bench = _bench(client, inbox, server, model, chat, wait_s, release, rules)
         yield bench
 
 
@@ -239,6 +245,7 @@ def _bench(
     chat: ChatSettings,
     wait_s: float,
     release: Release,
+    access: AccessSettings,
 ) -> Bench:
     turns, people = Turns(client), People(client)
     clock = [1000.0]
@@ -247,10 +254,17 @@ def _bench(
         return clock[0]
 
     generation = Generation(
-        turns=turns, model=model, release=release, chat=chat, wait_s=wait_s, clock=now
+        turns=turns,
+        model=model,
+        release=release,
+        chat=chat,
+        personas=Personas(client),
+        wait_s=wait_s,
+        clock=now,
     )
+    gate = gates.Gate(access, Refusals(client), BotRows(client), now)
     core = Chat(
-        intake=Intake(inbox, turns, people, release.id, now),
+        intake=Intake(inbox, turns, people, release.id, now, gate=gate, personas=Personas(client)),
         inbox=inbox,
         turns=turns,
         generation=generation,
