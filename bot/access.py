@@ -33,7 +33,8 @@ def decide(
     """Why a person is refused in a place, or None.
 
     `parent` is the channel that a thread hangs in, where the thread has an id of its own: the rules
-    for it hold in the thread, too.
+    for it hold in the thread, too. Where it is not known ("") and there are such rules, nobody is
+    answered.
     """
     reason = _of_place(rules, where, parent) or _of_person(rules, person, standing)
     return None if reason is None else Refused(reason)
@@ -55,7 +56,8 @@ def _of_place(rules: AccessSettings, where: Conversation, parent: str | None) ->
     channels = {where.channel} if parent is None else {where.channel, parent}
     if where.place == "dm":  # a list of channels that may be asked in is about open ones
         return None if rules.dms and channels.isdisjoint(rules.deny_channels) else "dm"
-    if not _passes(channels, rules.allow_channels, rules.deny_channels):
+    unsure = parent == "" and bool(rules.allow_channels or rules.deny_channels)
+    if unsure or not _passes(channels, rules.allow_channels, rules.deny_channels):
         return "channel"
     return None
 

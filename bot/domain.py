@@ -110,7 +110,7 @@ class Incoming:
     thread it stands in; `reply_to` the message that it answers, where the platform has replies.
     `mentions_bot`, `mentions_others` and `answers_bot` (a reply to a message of the bot's) tell who
     is addressed. `parent` is the channel that a thread hangs in, where it has a channel id of its
-    own (Discord).
+    own (Discord), and "" where that is not known.
     """
 
     ref: MessageRef

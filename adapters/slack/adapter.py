@@ -68,7 +68,9 @@ class SlackAdapter:
         self._me = self._team = ""
         self._refuses = False
         self._connection = self._connect()
-        self.history = SlackHistory(self._calls, lambda: (self._team, self._me), places)
+        self.history = SlackHistory(
+            self._calls, lambda: (self._team, self._me), places, bots=border.bots
+        )
 
     async def ready(self) -> None:
         """Wait until events arrive."""
@@ -165,7 +167,7 @@ class SlackAdapter:
             if found is not None and found.person.id != me:
                 await self._border.vote(found)
                 self._names.learn(found.person)
-        elif question := incoming(event, team=team, me=me):
+        elif question := incoming(event, team=team, me=me, bots=self._border.bots):
             await self.take(question)
             if event.get("edited"):  # a mention that was edited comes again
                 await self._border.edited(question.ref, question.text)

@@ -1,7 +1,7 @@
 """What Slack still tells of what has happened there."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -40,8 +40,17 @@ Message = Mapping[str, Any]
 class SlackHistory:
     """Reading back, for the bot's user of one workspace."""
 
-    def __init__(self, calls: Calls, who: Callable[[], tuple[str, str]], places: Places) -> None:
-        """`who` tells the workspace's team id and the bot's user id."""
+    def __init__(
+        self,
+        calls: Calls,
+        who: Callable[[], tuple[str, str]],
+        places: Places,
+        *,
+        bots: Collection[str] = (),
+    ) -> None:
+        """`who` tells the workspace's team id and the bot's user id; what `bots` write is read,
+        too."""
+        self._bots = bots
         self._calls = calls
         self._who = who
         self._places = places
@@ -55,7 +64,7 @@ class SlackHistory:
             return None
         except SlackApiError as error:
             raise PlatformUnavailable(f"Slack does not show a message: {code(error)}") from error
-        return incoming({**message, "channel": ref.channel}, team=team, me=me)
+        return incoming({**message, "channel": ref.channel}, team=team, me=me, bots=self._bots)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         """The reactions of people on a message. Raises MessageGone, also where it is not shown."""
@@ -114,7 +123,10 @@ class SlackHistory:
             log.warning("channel not caught up", channel=channel, error=code(error))
             return []
         found.sort(key=lambda each: _seconds(each, "ts"))
-        questions = [incoming({**each, "channel": channel}, team=team, me=me) for each in found]
+        questions = [
+            incoming({**each, "channel": channel}, team=team, me=me, bots=self._bots)
+            for each in found
+        ]
         return [question for question in questions if question is not None]
 
     async def _message(self, ref: MessageRef) -> Message:
