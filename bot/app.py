@@ -26,11 +26,13 @@ from adapters.slack.adapter import EDIT_INTERVAL_S as SLACK_EDIT_INTERVAL_S
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.installations import store_of
 from adapters.stand_in import configured, stand_in
+from bot.composing import Composer
 from bot.context.gathering import Gathering
 from bot.core import Chat
 from bot.domain import Platform, Release
 from bot.errors import ConfigError, FatalError, ModelError, ModelUnavailable
 from bot.feedback.voting import Voting
+from bot.gate import Gate
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model, Served
@@ -39,11 +41,14 @@ from bot.release import release_of
 from bot.settings import Settings
 from bot.signals import Stop, stop_signals, unless
 from bot.socket_path import socket_path
+from bot.store.bot_rows import BotRows
 from bot.store.connection import connect
 from bot.store.inbox import Inbox
 from bot.store.materials import Materials
 from bot.store.people import People
+from bot.store.personas import Personas
 from bot.store.places import Places
+from bot.store.refusals import Refusals
 from bot.store.releases import Releases
 from bot.store.turns import Turns
 from bot.store.votes import Votes
@@ -172,6 +177,8 @@ class _Rooms:
         self._votes = settings.votes
         self.places = Places(client)
         self.turns, self._people = Turns(client), People(client)
+        self.personas = Personas(client)
+        self.gate = Gate(settings.access, Refusals(client), BotRows(client))
         self._inbox = Inbox(
             client,
             worker_name(settings.state_dir),
@@ -179,7 +186,14 @@ class _Rooms:
             each=chat.max_waiting_conversation,
         )
         self._chat = Chat(
-            intake=Intake(self._inbox, self.turns, self._people, release.id),
+            intake=Intake(
+                self._inbox,
+                self.turns,
+                self._people,
+                release.id,
+                gate=self.gate,
+                personas=self.personas,
+            ),
             inbox=self._inbox,
             turns=self.turns,
             wishes=Wishes(
@@ -190,17 +204,21 @@ class _Rooms:
             ),
             places=self.places,
             generation=Generation(
-                turns=self.turns,
-                model=model,
-                release=release,
-                chat=chat,
-                wait_s=settings.model.wait_s,
-                context=Gathering(
-                    Materials(client, keep_s=settings.context.keep_days * 86_400),
-                    self.turns,
-                    settings.context,
+                Composer(
+                    turns=self.turns,
+                    model=model,
+                    release=release,
+                    chat=chat,
+                    personas=self.personas,
+                    context=Gathering(
+                        Materials(client, keep_s=settings.context.keep_days * 86_400),
+                        self.turns,
+                        settings.context,
+                    ),
+                    images=settings.context.images,
                 ),
-                images=settings.context.images,
+                model,
+                wait_s=settings.model.wait_s,
             ),
             chat=chat,
         )

@@ -11,10 +11,12 @@ from functools import partial
 
 import structlog
 
+from bot.access import Refused
 from bot.answer import Answer
 from bot.context.source import Source
 from bot.domain import Incoming, MessageRef, Turn
 from bot.events import Ended
+from bot.gate import Gate
 from bot.generation import Generation
 from bot.hold import Hold
 from bot.insist import insist
@@ -57,7 +59,14 @@ class Chat:
             wishes, turns, places, generation.release.id, hush=self._hushed, clock=clock
         )
 
-    async def take(self, incoming: Incoming, notice: MessageRef | None = None) -> Taken | None:
+    @property
+    def gate(self) -> Gate:
+        """Who may ask."""
+        return self._intake.gate
+
+    async def take(
+        self, incoming: Incoming, notice: MessageRef | None = None
+    ) -> Taken | Refused | None:
         """Accept a message if it is a question for us, or do what it wishes of an answer that there
         is; see `Intake.take`."""
         word = word_of(incoming.text)

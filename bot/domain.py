@@ -108,7 +108,9 @@ class Incoming:
 
     `text` is what the person wrote without the bot's mention. `thread` is the platform's id of the
     thread it stands in; `reply_to` the message that it answers, where the platform has replies.
-    `mentions_bot` and `mentions_others` tell who is addressed.
+    `mentions_bot`, `mentions_others` and `answers_bot` (a reply to a message of the bot's) tell who
+    is addressed. `parent` is the channel that a thread hangs in, where it has a channel id of its
+    own (Discord), and "" where that is not known.
     """
 
     ref: MessageRef
@@ -123,6 +125,8 @@ class Incoming:
     attachments: tuple[Attachment, ...] = ()
     quotes: tuple[Quote, ...] = ()
     standing: Standing = NOBODY
+    answers_bot: bool = False
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,9 @@ class Turn:
     An answer that was cut may be continued: `continued` is how often it was, `continued_at` when it
     last was, and `kept` how many bytes in UTF-8 of it were there by then. Another answer to the
     same question is a turn of its own, and `retry_of` is the first one.
+
+    `home` is the channel whose persona answers (a thread's parent), and `persona` that persona's
+    id, "" for none.
     """
 
     id: str
@@ -215,6 +222,8 @@ class Turn:
     continued_at: float | None = None
     kept: int = 0
     retry_of: str | None = None
+    home: str = ""
+    persona: str = ""
 
     @property
     def is_open(self) -> bool:

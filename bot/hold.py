@@ -154,5 +154,7 @@ class Hold:
             reply_to=turn.reply_to,
             attachments=turn.attachments,
             quotes=turn.quotes,
+            home=turn.home,
+            persona=turn.persona,
         )
         return await self._wishes.again(anew, word)

@@ -5,6 +5,7 @@ What can be set, and nothing of where it comes from: `bot.config` reads files an
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +20,9 @@ ENV_PREFIX = "CANDOR_"
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant named Candor."
 """Short on purpose: of four prompts tried with the default model, the only one that it answers
 well under; a larger model takes more guidance."""
+
+_ID = re.compile(r"[A-Z][A-Z0-9]{2,30}|[0-9]{5,20}|dm")
+"""Slack's ids, Discord's snowflakes, and the name of what stands in no server of Discord."""
 
 
 def _web_url(value: str) -> str:
@@ -66,11 +70,20 @@ def _vault_keys(value: SecretStr) -> SecretStr:
     return value
 
 
+def _of_platform(value: str) -> str:
+    if not _ID.fullmatch(value):
+        raise ValueError(
+            "should be an id as the platform gives it (C0123ABCD, 1234567890), no name"
+        )
+    return value
+
+
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 SocketUrl = Annotated[str, AfterValidator(_socket_url)]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 VaultKeys = Annotated[SecretStr, AfterValidator(_not_empty), AfterValidator(_vault_keys)]
+Ids = tuple[Annotated[str, AfterValidator(_of_platform)], ...]
 
 
 class Section(BaseModel):
@@ -445,6 +458,54 @@ class VotesSettings(Section):
     )
 
 
+class AccessSettings(Section):
+    """Who is answered, and where, by the platforms' own ids; deny wins, allow means only those."""
+
+    allow_workspaces: Ids = Field(
+        default=(),
+        description="Slack teams and Discord servers; `dm` is Discord's direct messages",
+    )
+    deny_workspaces: Ids = Field(default=(), description="Teams and servers never answered in")
+    allow_channels: Ids = Field(
+        default=(), description="Channels answered in, with their threads; not direct messages"
+    )
+    deny_channels: Ids = Field(default=(), description="Channels never answered in")
+    allow_people: Ids = Field(
+        default=(), description="People who are answered, beside those with one of allow_roles"
+    )
+    deny_people: Ids = Field(default=(), description="People who are never answered")
+    allow_roles: Ids = Field(
+        default=(),
+        description="Roles of Discord and user groups of Slack whose people are answered; a "
+        "direct message on Discord tells no roles",
+    )
+    deny_roles: Ids = Field(default=(), description="Roles whose people are never answered")
+    dms: bool = Field(default=True, description="Answer direct messages")
+    outside: bool = Field(
+        default=False, description="Answer people of other workspaces (Slack Connect)"
+    )
+    bots: Ids = Field(default=(), description="Bots and webhooks that are answered like people")
+    bots_in_a_row: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="Questions of bots answered in a conversation or channel with no person's in "
+        "between, so that two bots do not talk for ever",
+    )
+    moderators: Ids = Field(
+        default=(),
+        description="People who count as moderators, beside those who may manage messages "
+        "(Discord) and the workspace's admins (Slack)",
+    )
+    moderator_roles: Ids = Field(default=(), description="Roles whose people count as moderators")
+    contact: str = Field(
+        default="",
+        max_length=200,
+        description="Whom people ask about access and privacy, as it is shown to them; unset: "
+        "whoever runs me",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -470,6 +531,7 @@ class Settings(BaseSettings):
     context: ContextSettings = ContextSettings()
     sandbox: SandboxSettings = SandboxSettings()
     votes: VotesSettings = VotesSettings()
+    access: AccessSettings = AccessSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -46,12 +46,17 @@ class DiscordAdapter:
             on_lost=catch_up.disconnected,
             on_resumed=self._on_resumed,
         )
-        self.history = DiscordHistory(self._connection.calls, places)
+        self.history = DiscordHistory(self._connection.calls, places, bots=border.bots)
         self.is_refusing = False
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
         # discord.py has its addresses as class attributes: one process, one Discord.
         Route.BASE = settings.api_url
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+
+    @property
+    def bots(self) -> frozenset[str]:
+        """The ids of bots whose messages may be questions."""
+        return self._border.bots
 
     async def ready(self) -> None:
         """Wait until events arrive."""
@@ -132,7 +137,7 @@ class _Client(GatewayClient):
     async def on_message(self, message: discord.Message) -> None:
         if self.user is None or self._adapter.is_refusing:
             return
-        question = incoming(message, self.user)
+        question = incoming(message, self.user, bots=self._adapter.bots)
         if question is not None:
             await self._adapter.taken(question)
 

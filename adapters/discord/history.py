@@ -1,7 +1,7 @@
 """What Discord still tells of what has happened there."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -40,7 +40,8 @@ _KINDS: Final = (discord.ReactionType.normal, discord.ReactionType.burst)
 class DiscordHistory:
     """Reading back through the client of the moment."""
 
-    def __init__(self, calls: Calls, places: Places) -> None:
+    def __init__(self, calls: Calls, places: Places, *, bots: Collection[str] = ()) -> None:
+        self._bots = bots
         self._calls = calls
         self._places = places
 
@@ -52,7 +53,7 @@ class DiscordHistory:
                 message = await _place(client, ref).fetch_message(int(ref.message))
             except discord.NotFound:
                 return None
-            return incoming(message, client.user) if client.user else None
+            return incoming(message, client.user, bots=self._bots) if client.user else None
 
         return await self._calls.do(int(ref.channel), read)
 
@@ -137,7 +138,8 @@ class DiscordHistory:
         for _ in range(PAGES):
             try:
                 page = await self._calls.do(
-                    channel_id, partial(_page, channel_id=channel_id, after=after)
+                    channel_id,
+                    partial(_page, channel_id=channel_id, after=after, bots=self._bots),
                 )
             except (MessageGone, discord.HTTPException) as error:
                 log.info("channel not caught up", channel=channel_id, error=str(error))
@@ -158,7 +160,9 @@ class _Page:
     last: int | None
 
 
-async def _page(client: discord.Client, *, channel_id: int, after: int) -> _Page:
+async def _page(
+    client: discord.Client, *, channel_id: int, after: int, bots: Collection[str]
+) -> _Page:
     """A page of the messages after one.
 
     Not discord.py's own `history`, in which a message that it cannot parse hides all that follow.
@@ -176,7 +180,7 @@ async def _page(client: discord.Client, *, channel_id: int, after: int) -> _Page
     for each in found:
         try:
             message = client._connection.create_message(channel=channel, data=each)
-            question = incoming(message, client.user) if client.user else None
+            question = incoming(message, client.user, bots=bots) if client.user else None
         except Exception:
             log.exception("Discord message skipped", channel=channel_id, message=each["id"])
             continue

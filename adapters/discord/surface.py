@@ -11,7 +11,7 @@ from adapters.discord.calls import TYPING_S, Calls
 from adapters.discord.translate import workspace
 from adapters.markdown import utf16_size
 from adapters.surface import Content, Known
-from bot.domain import MessageRef
+from bot.domain import MessageRef, Person
 from bot.errors import MessageGone, PlatformUnavailable
 
 log = structlog.get_logger()
@@ -136,6 +136,17 @@ class DiscordSurface:
             if not await known(ref):
                 return ref
         return None
+
+    @property
+    def is_discreet(self) -> bool:
+        """Only an interaction is answered privately; a direct message to somebody who asked in a
+        channel would be a surprise."""
+        return self._guild_id is None
+
+    async def tell(self, person: Person, text: str) -> None:
+        """Tell one person something, as a reply to what they wrote. Raises PlatformUnavailable,
+        MessageGone."""
+        await self.post(Content(text), turn="", part=0)
 
     def busy(self) -> AbstractAsyncContextManager[None]:
         """Show "is typing"."""

@@ -1,7 +1,7 @@
 """What Slack still tells of what has happened there."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -50,9 +50,11 @@ class SlackHistory:
         places: Places,
         *,
         is_alone: bool = True,
+        bots: Collection[str] = (),
     ) -> None:
         """`who` tells the workspace's team id and the bot's user id; `is_alone`: all of Slack's
-        conversations that are known are this workspace's."""
+        conversations that are known are this workspace's. What `bots` write is read, too."""
+        self._bots = bots
         self._calls = calls
         self._who = who
         self._places = places
@@ -69,7 +71,7 @@ class SlackHistory:
             return None
         except SlackApiError as error:
             raise PlatformUnavailable(f"Slack does not show a message: {code(error)}") from error
-        return incoming({**message, "channel": ref.channel}, team=team, me=me)
+        return incoming({**message, "channel": ref.channel}, team=team, me=me, bots=self._bots)
 
     async def talk(self, first: Turn, most: int) -> Talk:
         """What was said in a thread before its first question. Raises MessageGone, too."""
@@ -147,7 +149,10 @@ class SlackHistory:
             log.warning("channel not caught up", channel=channel, error=code(error))
             return []
         found.sort(key=lambda each: _seconds(each, "ts"))
-        questions = [incoming({**each, "channel": channel}, team=team, me=me) for each in found]
+        questions = [
+            incoming({**each, "channel": channel}, team=team, me=me, bots=self._bots)
+            for each in found
+        ]
         return [question for question in questions if question is not None]
 
     async def _message(self, ref: MessageRef) -> Message:

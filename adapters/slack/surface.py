@@ -1,17 +1,20 @@
 """A place on Slack where an answer grows."""
 
+import html
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
 
 import structlog
+from slack_sdk.errors import SlackApiError
 
 from adapters.markdown import utf8_size
 from adapters.slack.blocks import message_of
 from adapters.slack.calls import Calls
+from adapters.slack.errors import code
 from adapters.surface import Content, Known
-from bot.domain import MessageRef
-from bot.errors import PlatformUnavailable
+from bot.domain import MessageRef, Person
+from bot.errors import MessageGone, PlatformUnavailable
 
 log = structlog.get_logger()
 
@@ -107,6 +110,25 @@ class SlackSurface:
                 return None
         log.warning("not all messages were looked at", channel=self._channel, pages=PAGES)
         return None
+
+    @property
+    def is_discreet(self) -> bool:
+        """An ephemeral message is one person's."""
+        return True
+
+    async def tell(self, person: Person, text: str) -> None:
+        """Tell one person something, which nobody else sees. Raises PlatformUnavailable,
+        MessageGone."""
+        try:
+            await self._calls.do(
+                "chat.postEphemeral",
+                channel=self._channel,
+                user=person.id,
+                thread_ts=self._thread if self._thread != self._question else None,
+                text=html.escape(text, quote=False),
+            )
+        except SlackApiError as error:  # such as somebody who has left
+            raise MessageGone(f"Slack tells nobody: {code(error)}") from error
 
     def busy(self) -> AbstractAsyncContextManager[None]:
         """Nothing: the growing message itself shows it."""

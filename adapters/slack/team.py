@@ -56,7 +56,11 @@ def team_of(
         names=Names(calls, border),
         profiles=Profiles(calls),
         history=SlackHistory(
-            calls, lambda: (identity.team, identity.user), places, is_alone=is_alone
+            calls,
+            lambda: (identity.team, identity.user),
+            places,
+            is_alone=is_alone,
+            bots=border.bots,
         ),
         token=token,
     )

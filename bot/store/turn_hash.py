@@ -19,6 +19,8 @@ TEXTS: Final = (
     "finish",
     "first_text_at",
     "finished_at",
+    "home",
+    "persona",
 )
 LISTS: Final = ("attachments", "quotes", "notes")
 """Left out while they are empty, as most are."""
@@ -80,6 +82,8 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         continued_at=_time(fields.get("continued_at") or ""),
         kept=int(fields.get("kept") or 0),
         retry_of=fields.get("retry_of"),
+        home=fields.get("home", ""),
+        persona=fields.get("persona", ""),
     )
 
 

@@ -19,6 +19,7 @@ from adapters.pacing import Pacing
 from bot.domain import Incoming, MessageRef, Platform, Turn
 from bot.feedback.voting import Voting
 from bot.parts import Parts
+from bot.settings import AccessSettings
 from bot.store import keys
 from bot.store.places import Places
 from bot.store.turns import Turns
@@ -87,9 +88,9 @@ class Core:
 
 
 @asynccontextmanager
-async def core_bench(client: "Redis") -> AsyncIterator[Core]:
+async def core_bench(client: "Redis", access: AccessSettings | None = None) -> AsyncIterator[Core]:
     """A core over a store."""
-    async with chat_bench(client) as bench:
+    async with chat_bench(client, access=access) as bench:
         votes = Votes(client, bench.turns, bench.people)
         voting = Voting(bench.turns, votes, bench.people)
         border = Border(

@@ -19,6 +19,7 @@ from bot.domain import (
     Conversation,
     Incoming,
     MessageRef,
+    Person,
     Platform,
     Reaction,
     Turn,
@@ -43,6 +44,7 @@ Call = Literal[
     "settle",
     "spare",
     "spared",
+    "tell",
     "drop",
     "dropped",
     "question",
@@ -70,6 +72,8 @@ class Room:
     platform: Platform = "slack"
     channel: str = "D1"
     tells_parts: bool = True
+    is_discreet: bool = True
+    told: list[tuple[str, str]] = field(default_factory=list)
     messages: dict[str, str] = field(default_factory=dict)
     controls: dict[str, tuple[Control, ...]] = field(default_factory=dict)
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -193,6 +197,10 @@ class Room:
             raise MessageGone("deleted")
         self.seeded.append(ref.message)
         self._note("seed", ref.message)
+
+    async def tell(self, person: Person, text: str) -> None:
+        await self._meet("tell")
+        self.told.append((person.id, text))
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

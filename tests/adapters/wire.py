@@ -24,6 +24,7 @@ from bot.domain import (
     Conversation,
     Incoming,
     MessageRef,
+    Person,
     Reaction,
     Sampling,
     Turn,
@@ -143,7 +144,7 @@ class WiredRoom:
     def __init__(self, room: Room, wire: Wire) -> None:
         self._room = room
         self._wire = wire
-        self.limit, self.scope = room.limit, room.scope
+        self.limit, self.scope, self.is_discreet = room.limit, room.scope, room.is_discreet
 
     def measure(self, text: str) -> int:
         return self._room.measure(text)
@@ -169,6 +170,9 @@ class WiredRoom:
 
     async def seed(self, ref: MessageRef) -> None:
         await self._call("seed", lambda: self._room.seed(ref))
+
+    async def tell(self, person: Person, text: str) -> None:
+        await self._call("tell", lambda: self._room.tell(person, text))
 
     async def question(self, ref: MessageRef) -> Incoming | None:
         return await self._call("question", lambda: self._room.question(ref))
