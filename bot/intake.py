@@ -17,8 +17,8 @@ log = structlog.get_logger()
 
 LOCKS: Final = 256
 
-Obey = Callable[[Conversation], Awaitable[bool]]
-"""Whether a message in this conversation was a wish that is granted."""
+Obey = Callable[[Conversation], Awaitable[Taken | None]]
+"""What became of the wish that a message in this conversation is; None when it is a question."""
 
 
 class Intake:
@@ -53,8 +53,8 @@ class Intake:
             conversation = await self._conversation(incoming)
             if conversation is None or not incoming.text.strip():
                 return None
-            if obey is not None and await obey(conversation):
-                return "obeyed"
+            if obey is not None and (obeyed := await obey(conversation)) is not None:
+                return obeyed
             turn = Turn(
                 id=uuid.uuid4().hex,
                 conversation=conversation,
