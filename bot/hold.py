@@ -13,6 +13,7 @@ from typing import Final, Literal
 import structlog
 
 from bot.domain import NOBODY, Conversation, Incoming, MessageRef, Person, Standing, Turn
+from bot.store.inbox import Taken
 from bot.store.places import Places
 from bot.store.turns import Turns
 from bot.store.wishes import Outcome, Wishes
@@ -79,10 +80,12 @@ class Hold:
             return "denied" if turns else "ended"
         return await self._grant("stop", turn, person, standing, None)
 
-    async def obey(self, wish: Word, incoming: Incoming, conversation: Conversation) -> bool:
-        """Whether a message in a conversation is a wish that is granted, now or before.
+    async def obey(
+        self, wish: Word, incoming: Incoming, conversation: Conversation
+    ) -> Taken | None:
+        """Grant the wish that a message in a conversation is; "seen" when it was taken in before.
 
-        Else it is a question like any other. Raises StoreUnavailable: repeat it.
+        None: it is a question like any other. Raises StoreUnavailable: repeat it.
         """
         person, standing = incoming.author, incoming.standing
         for key in await self._meant(incoming, conversation):
@@ -91,9 +94,11 @@ class Hold:
                 # From beside it, a moderator's word stops, and has nothing made for others.
                 if is_own or key == conversation.key or wish == "stop":
                     outcome = await self._grant(wish, turn, person, standing, incoming.ref)
+                    if outcome == "done":
+                        return "obeyed"
                     if outcome != "denied":
-                        return outcome in ("done", "seen")
-        return False
+                        return "seen" if outcome == "seen" else None
+        return None
 
     async def _meant(self, incoming: Incoming, conversation: Conversation) -> list[str]:
         """The conversations that a word may mean, by their keys.

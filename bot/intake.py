@@ -23,8 +23,8 @@ log = structlog.get_logger()
 
 LOCKS: Final = 256
 
-Obey = Callable[[Conversation], Awaitable[bool]]
-"""Whether a message in this conversation was a wish that is granted."""
+Obey = Callable[[Conversation], Awaitable[Taken | None]]
+"""What became of the wish that a message in this conversation is; None when it is a question."""
 
 
 class Intake:
@@ -66,8 +66,8 @@ class Intake:
                 return None
             if (refused := await self.gate.stops(incoming, conversation)) is not None:
                 return refused
-            if obey is not None and await obey(conversation):
-                return "obeyed"
+            if obey is not None and (obeyed := await obey(conversation)) is not None:
+                return obeyed
             home = incoming.parent or incoming.ref.channel
             turn = Turn(
                 id=uuid.uuid4().hex,
