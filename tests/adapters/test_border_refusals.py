@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from redis.asyncio import Redis
@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from adapters import wording
 from adapters.border import Border
+from bot.access import Reason
 from bot.domain import Standing
 from bot.errors import MessageGone
 from bot.settings import AccessSettings
@@ -87,7 +88,7 @@ async def test_who_cannot_be_told_ends_nothing(client: "Redis", trouble: Excepti
 
 
 def test_every_reason_has_its_words() -> None:
-    reasons = ("workspace", "channel", "dm", "outside", "person", "role", "bot")
+    reasons: tuple[Reason, ...] = get_args(Reason)
     lines = {wording.not_allowed(reason) for reason in reasons}
     assert len(lines) == len(reasons)
     assert all("/candor why" in line for line in lines)
