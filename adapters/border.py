@@ -258,7 +258,7 @@ class Border:
             return
         try:
             if await self._chat.gate.may_tell(incoming):
-                await surface.tell(incoming.author, wording.refused(refused.reason))
+                await surface.tell(incoming.author, wording.not_allowed(refused.reason))
         except (StoreUnavailable, PlatformUnavailable, MessageGone) as error:
             log.warning("person not told", message=incoming.ref.key, error=str(error))
         except Exception:

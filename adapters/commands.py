@@ -97,7 +97,7 @@ class Commands:
                 command.person, command.standing, command.where, command.parent
             )
             if refused is not None:
-                return Said(wording.refused(refused.reason))
+                return Said(wording.not_allowed(refused.reason))
         return await answer(command)
 
     async def filled(self, form: Form, person: Person, text: str) -> Said:

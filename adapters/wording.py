@@ -193,7 +193,7 @@ _REFUSALS: Final[dict[Reason, str]] = {
 }
 
 
-def refused(reason: Reason) -> str:
+def not_allowed(reason: Reason) -> str:
     """The line for somebody who may not ask."""
     return f"{_REFUSALS[reason]} `/candor why` tells more."
 
