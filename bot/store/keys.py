@@ -25,6 +25,8 @@
 | votes | sorted set | "{turn} {person}", by the time of the last change |
 | events | stream | every reaction that was applied, in order |
 | people | hash | person → name |
+| ticket:{message} | string | the token by which a question is answered, as JSON, while it works |
+| about:{form} | string | the message that a form asks about, as JSON |
 """
 
 from typing import Final
@@ -130,3 +132,11 @@ PARTS: Final = f"{PREFIX}parts"
 VOTES: Final = f"{PREFIX}votes"
 EVENTS: Final = f"{PREFIX}events"
 PEOPLE: Final = f"{PREFIX}people"
+
+
+def ticket(message: str) -> str:
+    return f"{PREFIX}ticket:{message}"
+
+
+def asked_about(form: str) -> str:
+    return f"{PREFIX}about:{form}"
