@@ -49,10 +49,7 @@ class Tickets:
 
         Raises StoreUnavailable.
         """
-        self._at_hand[question.key] = ticket
-        self._at_hand.move_to_end(question.key)
-        while len(self._at_hand) > REMEMBERED:
-            self._at_hand.popitem(last=False)
+        self._remember(question, ticket)
         with converted():
             await self._client.set(
                 keys.ticket(question.key),
@@ -69,13 +66,13 @@ class Tickets:
     async def of(self, question: MessageRef) -> Ticket | None:
         """The ticket of a question, if there is one that still works. Raises StoreUnavailable."""
         ticket = self._at_hand.get(question.key)
-        if ticket is None:
+        if ticket is None or ticket.ends_at <= self._clock():  # another process may have a new one
             with converted():
                 kept = await self._client.get(keys.ticket(question.key))
             if kept is None:
                 return None
             ticket = Ticket(**json.loads(kept))
-            self._at_hand[question.key] = ticket
+            self._remember(question, ticket)
         return ticket if ticket.ends_at > self._clock() else None
 
     async def set_about(self, form: str, about: Quote, ends_at: float) -> None:
@@ -91,6 +88,12 @@ class Tickets:
         with converted():
             kept = await self._client.get(keys.asked_about(form))
         return None if kept is None else Quote(**json.loads(kept))
+
+    def _remember(self, question: MessageRef, ticket: Ticket) -> None:
+        self._at_hand[question.key] = ticket
+        self._at_hand.move_to_end(question.key)
+        while len(self._at_hand) > REMEMBERED:
+            self._at_hand.popitem(last=False)
 
     def _left_s(self, ends_at: float) -> int:
         return max(1, int(ends_at - self._clock()))
