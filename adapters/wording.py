@@ -335,3 +335,16 @@ def why(refusal: Refusal, contact: str) -> str:
         f"I refused you on {when(refusal.at)} {where}, because {_WHY[refusal.reason]}. "
         f"If that should be otherwise, ask {contact or WHOEVER}."
     )
+
+
+# Discord's interactions
+
+NOTHING_CAME: Final = "I could not do this in time; nothing was changed that I know of. Try again."
+"""Told when the store does not answer while a person waits."""
+NO_QUESTION: Final = "I no longer know what this was about. Please use the menu once more."
+ACCESS_ENDED: Final = "_(cut here: I am no member here, and after 15 minutes I may not write more)_"
+ACCESS_SPENT: Final = "_(cut here: I am no member here, and Discord lets me say no more)_"
+LACKS_CONTENT: Final = (
+    "Without the message content intent I see only messages that mention me and direct messages: "
+    "mention me in threads, too. Whoever runs me can switch it on in Discord's Developer Portal."
+)

@@ -50,6 +50,7 @@ from bot.store.personas import Personas
 from bot.store.places import Places
 from bot.store.refusals import Refusals
 from bot.store.releases import Releases
+from bot.store.tickets import Tickets
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.store.wishes import Wishes
@@ -163,7 +164,7 @@ async def _sides(
     if settings.discord.token is not None:
         discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("discord", discord)
-        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places)
+        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places, rooms.tickets)
         sides["Discord"] = rooms.side("discord", adapter, discord, catch_up)
     return sides
 
@@ -179,6 +180,7 @@ class _Rooms:
         self.turns, self._people = Turns(client), People(client)
         self.personas = Personas(client)
         self.gate = Gate(settings.access, Refusals(client), BotRows(client))
+        self.tickets = Tickets(client, self.turns)
         self._inbox = Inbox(
             client,
             worker_name(settings.state_dir),

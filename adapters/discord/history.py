@@ -12,8 +12,9 @@ import structlog
 from discord.http import Route
 
 from adapters.discord.calls import Calls
+from adapters.discord.echo import asked
 from adapters.discord.talk import talk_before
-from adapters.discord.translate import emoji_of, incoming
+from adapters.discord.translate import AWAY, emoji_of, incoming
 from adapters.files import Files, Hosts
 from bot.context.material import Talk
 from bot.domain import Attachment, Conversation, Incoming, MessageRef, Person, Reaction, Turn
@@ -46,15 +47,19 @@ class DiscordHistory:
         self._places = places
 
     async def question(self, ref: MessageRef) -> Incoming | None:
-        """A message as it stands now; None when it was deleted, or is no question any more."""
+        """A message as it stands now; None when it was deleted, or is no question any more.
+
+        Raises MessageGone where we are no member.
+        """
 
         async def read(client: discord.Client) -> Incoming | None:
             try:
                 message = await _place(client, ref).fetch_message(int(ref.message))
             except discord.NotFound:
                 return None
-            return incoming(message, client.user, bots=self._bots) if client.user else None
+            return read_back(message, client.user, self._bots) if client.user else None
 
+        _require_member(ref)
         return await self._calls.do(int(ref.channel), read)
 
     async def talk(self, first: Turn, most: int) -> Talk:
@@ -90,6 +95,7 @@ class DiscordHistory:
                 if not user.bot
             ]
 
+        _require_member(ref)
         return await self._calls.do(int(ref.channel), read)
 
     async def beside(
@@ -180,13 +186,25 @@ async def _page(
     for each in found:
         try:
             message = client._connection.create_message(channel=channel, data=each)
-            question = incoming(message, client.user, bots=bots) if client.user else None
+            question = read_back(message, client.user, bots) if client.user else None
         except Exception:
             log.exception("Discord message skipped", channel=channel_id, message=each["id"])
             continue
         if question is not None:
             questions.append(question)
     return _Page(questions, int(found[-1]["id"]) if len(found) == PAGE else None)
+
+
+def read_back(
+    message: discord.Message, me: discord.ClientUser, bots: Collection[str] = ()
+) -> Incoming | None:
+    """A message as the question that it was: one that a person wrote, or asked by a command."""
+    return asked(message, me) or incoming(message, me, bots=bots)
+
+
+def _require_member(ref: MessageRef) -> None:
+    if ref.workspace == AWAY:
+        raise MessageGone("there is no way to read there")
 
 
 async def _later(client: discord.Client, since: float) -> list[int]:

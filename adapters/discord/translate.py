@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 import discord
 
 from adapters.discord import enclosed
-from bot.domain import Incoming, MessageRef, Person, Place, Reaction, Standing
+from adapters.discord.standing import of_message
+from bot.domain import Incoming, MessageRef, Person, Place, Reaction
 
 QUESTIONS: Final = frozenset({discord.MessageType.default, discord.MessageType.reply})
 """All other types are written by Discord itself."""
@@ -37,7 +39,7 @@ def incoming(
     reply, replied = _reply(message)
     # A reply to somebody else is said to them; its ping, and that of one to us, is no mention.
     to_others = replied is not None and replied not in {me.id, message.author.id}
-    place = _place(message)
+    place = place_of(message)
     return Incoming(
         ref=MessageRef(
             platform="discord",
@@ -58,7 +60,7 @@ def incoming(
         or bool(users - {me.id})
         or bool(roles - ours)
         or message.mention_everyone,
-        standing=Standing(is_bot=is_bot),
+        standing=replace(of_message(message), is_bot=is_bot),
         answers_bot=replied == me.id,
         parent=_parent(message),
     )
@@ -90,12 +92,17 @@ def emoji_of(emoji: discord.PartialEmoji | discord.Emoji | str) -> str:
     return str(emoji.id) if emoji.id else emoji.name
 
 
+AWAY: Final = "away"
+"""The workspace of places where we are not: only interactions lead there."""
+
+
 def workspace(guild: int | None) -> str:
     """The name of the workspace that a message stands in."""
     return str(guild) if guild else "dm"
 
 
-def _place(message: discord.Message) -> Place:
+def place_of(message: discord.Message) -> Place:
+    """Where a message stands."""
     if message.guild is None:
         return "dm"
     # discord.py knows the guild's channels and active threads: what it does not know is a thread.
@@ -119,7 +126,7 @@ def _reply(message: discord.Message) -> tuple[str | None, int | None]:
 
 def _parent(message: discord.Message) -> str | None:
     """The channel that a thread hangs in, "" where it is not known."""
-    if _place(message) != "thread":
+    if place_of(message) != "thread":
         return None
     return str(message.channel.parent_id) if isinstance(message.channel, discord.Thread) else ""
 

@@ -45,6 +45,8 @@
 | audit | stream | who changed what, where, from what, to what |
 | remarks | stream | what people told those who run the bot |
 | forgotten | hash | person → the time until which nothing of them is known |
+| ticket:{message} | string | the token by which a question is answered, as JSON, while it works |
+| about:{form} | string | the message that a form asks about, as JSON |
 """
 
 from typing import Final
@@ -241,3 +243,11 @@ PERSONAS: Final = f"{PREFIX}personas"
 AUDIT: Final = f"{PREFIX}audit"
 REMARKS: Final = f"{PREFIX}remarks"
 FORGOTTEN: Final = f"{PREFIX}forgotten"
+
+
+def ticket(message: str) -> str:
+    return f"{PREFIX}ticket:{message}"
+
+
+def asked_about(form: str) -> str:
+    return f"{PREFIX}about:{form}"

@@ -98,7 +98,7 @@ export class Modal {
       event.preventDefault();
       this.submit();
     });
-    this.root.querySelector(".cancel").addEventListener("click", () => this.leave());
+    this.root.querySelector(".leave").addEventListener("click", () => this.leave());
     this.root.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.leave();
@@ -114,7 +114,7 @@ export class Modal {
       return;
     }
     setText(this.root.querySelector("h2"), modal.title);
-    setText(this.root.querySelector(".send"), modal.submit);
+    setText(this.root.querySelector(".submit"), modal.submit);
     this.root.querySelector(".fields").replaceChildren(...modal.fields.map(fieldOf));
     if (!this.root.open) this.root.showModal();
   }
@@ -131,7 +131,7 @@ export class Modal {
   }
 
   fail(error) {
-    const line = this.root.querySelector(".error");
+    const line = this.root.querySelector(".problem");
     line.hidden = error === null;
     setText(line, error?.message ?? "");
   }
