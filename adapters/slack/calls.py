@@ -73,6 +73,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "reactions.add": Method(TIER_3, settled=frozenset({"already_reacted"})),
     "reactions.get": Method(TIER_3),
     "reactions.remove": Method(TIER_2, settled=frozenset({"no_reaction"})),
+    "usergroups.list": Method(TIER_2),
     "users.conversations": Method(TIER_3),
     "users.info": Method(TIER_4),
     # The trigger is good for one use.
