@@ -9,10 +9,10 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from adapters.slack.calls import Calls
-from adapters.slack.errors import TeamEnded, code
+from adapters.slack.errors import code
 from adapters.slack.translate import incoming, standing
 from bot.domain import Conversation, Incoming, MessageRef, Reaction
-from bot.errors import MessageGone, PlatformUnavailable
+from bot.errors import MessageGone, PlatformUnavailable, WorkspaceGone
 from bot.store.places import Places
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ class SlackHistory:
         team, me = self._who()
         try:
             message = await self._message(ref)
-        except TeamEnded:
+        except WorkspaceGone:
             raise
         except MessageGone:
             return None
@@ -121,7 +121,7 @@ class SlackHistory:
         team, me = self._who()
         try:
             found = await reading
-        except TeamEnded:
+        except WorkspaceGone:
             raise
         except MessageGone as error:
             log.info("channel not caught up", channel=channel, error=str(error))

@@ -4,6 +4,7 @@ It binds nothing itself: `SlackWorld.attach` adds its routes to an aiohttp appli
 listen on loopback only.
 """
 
+from adapters.sandbox.slack.abroad import SecondWorld
 from adapters.sandbox.slack.directory import (
     APP_ID,
     BOT_ID,
@@ -14,6 +15,7 @@ from adapters.sandbox.slack.directory import (
     USER_IDS,
 )
 from adapters.sandbox.slack.http_events import sign
+from adapters.sandbox.slack.oauth import App
 from adapters.sandbox.slack.rates import DOCUMENTED_LIMITS, RateLimit
 from adapters.sandbox.slack.settings import (
     DEFAULT_COMMANDS,
@@ -26,6 +28,8 @@ from adapters.sandbox.slack.world import SlackWorld
 
 __all__ = [
     "SlackWorld",
+    "SecondWorld",
+    "App",
     "Knobs",
     "RateLimit",
     "sign",

@@ -38,10 +38,12 @@ DEFAULT_SUBSCRIPTIONS = frozenset(
         "app_context_changed",
         "app_home_opened",
         "app_mention",
+        "app_uninstalled",
         "message.channels",
         "message.im",
         "reaction_added",
         "reaction_removed",
+        "tokens_revoked",
     }
 )
 
