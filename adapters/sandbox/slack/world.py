@@ -173,6 +173,7 @@ class SlackWorld(InteractiveSide):
             self._oauth.join(world._office)
         if world is not self:
             self._web_api.join(world._web_api)
+            self._urls.join(world._urls)
 
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the routes under `/slack/`; the world lives and ends with the application."""

@@ -13,7 +13,7 @@ from adapters import wording
 from adapters.border import Border
 from adapters.interaction import CONTROLS, Command, Form, Press, Said
 from adapters.sandbox.platform import ControlError, MessageView
-from adapters.sandbox.slack import CHANNEL_IDS, IM_IDS, TEAM_ID, USER_IDS
+from adapters.sandbox.slack import CHANNEL_IDS, IM_IDS, TEAM_ID, USER_IDS, SlackWorld
 from adapters.sandbox.slack.messages import Session
 from adapters.slack import interactions as interactions_module
 from adapters.slack.echo import ASK
@@ -23,6 +23,7 @@ from bot.domain import Conversation, Incoming, Person, Standing
 from tests.adapters.core_bench import core_bench
 from tests.adapters.sandbox.slack_bench import Served, slack
 from tests.adapters.slack.adapted import Adapted, adapted, ref
+from tests.adapters.slack.installing import T1, T2, installed, says, serving, two_workspaces
 from tests.adapters.slack.slack_line import arm
 from tests.waiting import until
 
@@ -474,3 +475,24 @@ async def test_what_is_malformed_ends_nothing(client: "Redis", body: dict[str, A
         assert not one.running.done()
         await served.world.command(channel="dm", user="alice", text="/candor help")
         await told(served, "so be it", "dm")
+
+
+async def asked_in(world: SlackWorld, question: str) -> None:
+    """A command is echoed and answered there, and where the bot is not, it says so."""
+    await world.command(channel="general", user="alice", text=f"/ask {question}")
+    await until(lambda: len(says(world, channel="general")) == 2, within_s=8)
+    assert says(world, channel="general") == [
+        f"**Alice** asks: {question}",
+        f"I heard: {question}",
+    ]
+    await world.command(channel="elsewhere", user="alice", text="/ask Why?")
+    await until(lambda: says(world, channel="elsewhere") == [wording.INVITE_ME])
+
+
+async def test_in_each_workspace_a_command_is_answered_with_its_own_token(
+    client: "Redis",
+) -> None:
+    async with two_workspaces() as shared, serving(client, shared) as bot:
+        await installed(bot, T1, T2)
+        await asked_in(shared.first, "Why here?")
+        await asked_in(shared.second, "Why there?")
