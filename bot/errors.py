@@ -13,6 +13,7 @@ CandorError
 │   └── PlatformUnavailable  a platform does not answer, or asks us to wait
 └── RefusedError          what a person asked for cannot be done
     ├── MessageGone       the message was deleted, or may no longer be written to
+    │   └── WorkspaceGone the workspace took the bot out: nothing can be written there
     ├── TooLong           the question alone is over the model's limit
     ├── Unreadable        a file that came with a question cannot be read
     └── Busy              too many questions are waiting
@@ -82,6 +83,10 @@ class RefusedError(CandorError):
 
 class MessageGone(RefusedError):
     """The message or its channel was deleted, or may no longer be written to."""
+
+
+class WorkspaceGone(MessageGone):
+    """The workspace took the bot out, or its token back; it may be let in again."""
 
 
 class TooLong(RefusedError):

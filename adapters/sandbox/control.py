@@ -27,6 +27,7 @@ from adapters.sandbox.platform import (
     ControlError,
     Platform,
 )
+from adapters.sandbox.removal_routes import RemovalRoutes
 from adapters.sandbox.requests import (
     ClearReactions,
     DeleteMessage,
@@ -82,6 +83,7 @@ class Control:
         app.router.add_get("/{platform}/audit", self._audit)
         app.add_routes(FaultRoutes(self._platform).routes())
         app.add_routes(InteractiveRoutes(self._platform, self._people).routes())
+        app.add_routes(RemovalRoutes(self._platform).routes())
         app.add_routes(StopRoutes(self._platform, self._people).routes())
         return app
 

@@ -89,6 +89,11 @@ class SlackAdapter:
         self._connection = self._connect(routes)
         self.history = Histories(self._teams)
 
+    @property
+    def served(self) -> Sequence[Team]:
+        """The workspaces of the moment."""
+        return self._teams.served
+
     async def ready(self) -> None:
         """Wait until events arrive."""
         await self._connection.ready.wait()

@@ -44,20 +44,24 @@ class Asking:
         self._me = me
         self._take = take
 
-    async def ask(self, where: Where, text: str, *, name: str) -> Said | None:
+    async def ask(self, where: Where, text: str, *, name: str, is_outside: bool) -> Said | None:
         """Ask what somebody typed after `/ask`; a line for them when that cannot be.
 
-        `name` is what the person is called, should Slack not say so. Raises StoreUnavailable.
+        `name` is what the person is called, should Slack not say so; `is_outside` tells whether
+        they belong to another organisation. Raises StoreUnavailable.
         """
         text = plain(text, self._me)
         if not text:
             return Said(wording.NOTHING_ASKED)
         if len(text) > TEXT_CHARS:
             return Said(wording.TOO_LONG)
-        asked = Asked(where.user, await self._name(where.user, name), text)
+        called = await self._name(where.user, name)
+        asked = Asked(where.user, called, text, is_outside=is_outside)
         return await self._echo(asked, where, thread="")
 
-    async def ask_about(self, about: About, text: str, *, name: str) -> Said | None:
+    async def ask_about(
+        self, about: About, text: str, *, name: str, is_outside: bool
+    ) -> Said | None:
         """Ask about a message, in its thread; a line for the person when that cannot be.
 
         Raises StoreUnavailable.
@@ -76,6 +80,7 @@ class Asking:
             await self._name(where.user, name),
             text[:TEXT_CHARS] or wording.ABOUT_THIS,
             await self._quote(message),
+            is_outside,
         )
         # In a channel the echo stands under the message; a direct message's top level stays one.
         is_dm = where.channel.startswith("D")

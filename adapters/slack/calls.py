@@ -20,12 +20,11 @@ from adapters.slack.budget import Budget, Rate, tier
 from adapters.slack.errors import (
     NotSent,
     RateLimited,
-    TeamEnded,
     TokenRefused,
     code,
     converted,
 )
-from bot.errors import PlatformUnavailable
+from bot.errors import PlatformUnavailable, WorkspaceGone
 
 log = structlog.get_logger()
 
@@ -73,6 +72,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "reactions.add": Method(TIER_3, settled=frozenset({"already_reacted"})),
     "reactions.get": Method(TIER_3),
     "reactions.remove": Method(TIER_2, settled=frozenset({"no_reaction"})),
+    "usergroups.list": Method(TIER_2),
     "users.conversations": Method(TIER_3),
     "users.info": Method(TIER_4),
     # The trigger is good for one use.
@@ -118,7 +118,7 @@ class Calls:
         self._ended: str | None = None
 
     def end(self, reason: str) -> None:
-        """Make no call any more: each raises TeamEnded with that reason."""
+        """Make no call any more: each raises WorkspaceGone with that reason."""
         self._ended = reason
 
     async def do(
@@ -131,7 +131,7 @@ class Calls:
 
         Raises PlatformUnavailable (in its kinds, see `adapters.slack.errors`), MessageGone, and
         SlackApiError for what only a change of our code or of the app's settings can cure;
-        TeamEnded after `end`; ValueError for a method without a budget.
+        WorkspaceGone after `end`; ValueError for a method without a budget.
         """
         spec = self._methods.get(method)
         if spec is None:
@@ -144,7 +144,7 @@ class Calls:
             if self._ended is None:
                 await self._budgets[method].enter(lane, urgent=urgent, until=until)
             if self._ended is not None:
-                raise TeamEnded(self._ended)
+                raise WorkspaceGone(self._ended)
             try:
                 return await self._once(method, spec, arguments)
             except TokenRefused:
@@ -181,7 +181,7 @@ class Calls:
             if token == self._called:
                 self._on_refused(error.code)
                 if self._ended is not None:
-                    raise TeamEnded(self._ended) from error
+                    raise WorkspaceGone(self._ended) from error
             raise
         if token in self._refused:
             self._refused.discard(token)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from adapters import wording
 from adapters.slack.blocks import message_of
 from adapters.surface import Content
-from bot.domain import Incoming, MessageRef, Person, Quote
+from bot.domain import Incoming, MessageRef, Person, Quote, Standing
 
 ASK: Final = "candor_ask"
 """The type of the metadata; also the name of the menu's entry and of its form."""
@@ -22,17 +22,21 @@ QUOTE_CHARS: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody asked; `name` is what they are called."""
+    """What somebody asked; `name` is what they are called, `is_outside` whether they belong to
+    another organisation."""
 
     user: str
     name: str
     text: str
     quote: Quote | None = None
+    is_outside: bool = False
 
 
 def echo(asked: Asked, *, shows_quote: bool) -> dict[str, Any]:
     """The arguments of the message; with `shows_quote` it shows what is asked about, too."""
-    payload = {"user": asked.user, "text": asked.text}
+    payload: dict[str, str | bool] = {"user": asked.user, "text": asked.text}
+    if asked.is_outside:
+        payload["outside"] = True
     quote = asked.quote
     if quote is not None:
         payload |= {"quote_author": quote.author, "quote_text": quote.text}
@@ -59,7 +63,7 @@ def echoed(message: Mapping[str, Any], *, team: str) -> Incoming | None:
         return None
     quote = Quote(str(payload.get("quote_author") or ""), str(payload.get("quote_text") or ""))
     return question(
-        Asked(user, "", text, quote if quote.text else None),
+        Asked(user, "", text, quote if quote.text else None, payload.get("outside") is True),
         MessageRef("slack", team, channel, ts),
         thread=str(message.get("thread_ts") or "") or None,
     )
@@ -77,4 +81,5 @@ def question(asked: Asked, ref: MessageRef, *, thread: str | None) -> Incoming:
         thread=thread or (None if is_dm else ref.message),
         mentions_bot=True,
         quotes=() if asked.quote is None else (asked.quote,),
+        standing=Standing(is_outside=asked.is_outside),
     )

@@ -5,9 +5,6 @@ PlatformUnavailable
 ├── NotSent       Slack was not reached, so any call may be repeated
 ├── TokenRefused  Slack does not take the token (any more): repeating is no use
 └── (itself)      whether the work was done is not known
-
-MessageGone
-└── TeamEnded     the workspace took the app out, or its token back
 """
 
 import asyncio
@@ -65,10 +62,6 @@ class TokenRefused(PlatformUnavailable):
     def __init__(self, code: str) -> None:
         super().__init__(f"Slack refuses our token: {code}")
         self.code = code
-
-
-class TeamEnded(MessageGone):
-    """The workspace is not served any more; no call of ours is made there."""
 
 
 def code(error: SlackApiError) -> str:

@@ -4,17 +4,16 @@ from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
-from adapters.slack.errors import TeamEnded
 from adapters.slack.history import SlackHistory
 from adapters.slack.teams import Teams
 from bot.domain import Conversation, Incoming, MessageRef, Reaction
-from bot.errors import PlatformUnavailable, StoreUnavailable
+from bot.errors import PlatformUnavailable, StoreUnavailable, WorkspaceGone
 
 log = structlog.get_logger()
 
 
 class Histories:
-    """Reading back in whichever workspace; raises TeamEnded for one that is not served."""
+    """Reading back in whichever workspace; raises WorkspaceGone for one that is not served."""
 
     def __init__(self, teams: Teams) -> None:
         self._teams = teams
@@ -44,7 +43,7 @@ class Histories:
             try:
                 async for question in team.history.missed(since):
                     yield question
-            except TeamEnded as error:
+            except WorkspaceGone as error:
                 log.info("workspace not caught up", team=team.id, error=str(error))
             except PlatformUnavailable as error:
                 log.warning("workspace not caught up yet", team=team.id, error=str(error))
@@ -58,5 +57,5 @@ class Histories:
         except StoreUnavailable as error:
             raise PlatformUnavailable(f"the workspace is not known: {error}") from error
         if team is None:
-            raise TeamEnded(f"Slack workspace {ref.workspace or '?'} is not served")
+            raise WorkspaceGone(f"Slack workspace {ref.workspace or '?'} is not served")
         return team.history

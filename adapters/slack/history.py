@@ -10,12 +10,12 @@ from slack_sdk.errors import SlackApiError
 
 from adapters.files import Files, Hosts
 from adapters.slack.calls import Calls
-from adapters.slack.errors import TeamEnded, code
+from adapters.slack.errors import code
 from adapters.slack.talk import talk_before
 from adapters.slack.translate import incoming, standing
 from bot.context.material import Talk
 from bot.domain import Attachment, Conversation, Incoming, MessageRef, Reaction, Turn
-from bot.errors import MessageGone, PlatformUnavailable, Unreadable
+from bot.errors import MessageGone, PlatformUnavailable, Unreadable, WorkspaceGone
 from bot.store.places import Places
 
 log = structlog.get_logger()
@@ -65,7 +65,7 @@ class SlackHistory:
         team, me = self._who()
         try:
             message = await self._message(ref)
-        except TeamEnded:
+        except WorkspaceGone:
             raise
         except MessageGone:
             return None
@@ -140,7 +140,7 @@ class SlackHistory:
         team, me = self._who()
         try:
             found = await reading
-        except TeamEnded:
+        except WorkspaceGone:
             raise
         except MessageGone as error:
             log.info("channel not caught up", channel=channel, error=str(error))

@@ -7,7 +7,6 @@ Every act runs in a task of ours, and all end with `close`.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -53,11 +52,15 @@ class Interactions:
     async def acknowledge(self, body: Body) -> BoltResponse | None:
         """Take a person's act, and what Slack is answered; None for what is an event.
 
-        Raises StoreUnavailable and PlatformUnavailable when its workspace is not known.
+        One whose workspace is not known is not acknowledged: Slack tells the person so.
         """
         if "command" not in body and body.get("type") not in _KINDS:
             return None
-        team = await self._teams.find(team_id_of(body))
+        try:
+            team = await self._teams.find(team_id_of(body))
+        except (StoreUnavailable, PlatformUnavailable) as error:
+            log.error("an act was not taken", error=str(error))
+            return BoltResponse(status=503, body="")
         if team is None or len(self._acts) >= MOST:
             log.warning("an act was not taken", acts=len(self._acts), served=team is not None)
             return BoltResponse(status=503, body="")
@@ -81,13 +84,14 @@ class Interactions:
             user, Standing(is_outside=outside(event, body, team=team.id))
         )
         is_dm = channel.startswith("D")
-        # Slack counts a direct message by threads, and its top level is a conversation of ours.
+        # In a direct message Slack goes by threads, and its top level is a conversation of ours.
         for root in dict.fromkeys((thread, "")) if is_dm else (thread,):
             place = Conversation("slack", team.id, channel, "dm" if is_dm else "thread", root)
             said = await self._desk.stop_in(place, person, standing)
+            if said is None:
+                return
         if said is not None:
-            where = Where(channel, user, thread)
-            self._begin(partial(self._told, team, where, said), asyncio.Event())
+            self._begin(self._told(team, Where(channel, user, thread), said))
 
     async def _take_act(self, body: Body, team: Team) -> BoltResponse:
         where = _where(body)
@@ -126,7 +130,8 @@ class Interactions:
         text = str(body.get("text") or "")
         if body.get("command") == "/ask":
             name = str(body.get("user_name") or where.user)
-            return await self._asking(team).ask(where, text, name=name)
+            is_outside = _is_outside(body, team)
+            return await self._asking(team).ask(where, text, name=name, is_outside=is_outside)
         found = commands_text.parse(plain(text, team.identity.user))
         if found is None:
             return Said(wording.unknown_command(text.split()[0]))
@@ -146,7 +151,8 @@ class Interactions:
             return BoltResponse(status=200, body="")
         if callback_id == ASK:
             name = str((body.get("user") or {}).get("name") or about.where.user)
-            work = self._asking(team).ask_about(about, text, name=name)
+            is_outside = _is_outside(body, team)
+            work = self._asking(team).ask_about(about, text, name=name, is_outside=is_outside)
             return await self._do(work, about.where, team)
         form = form_of(callback_id)
         if form is None:
@@ -163,7 +169,7 @@ class Interactions:
         except Exception:
             log.exception("form not kept", form=form.kind)
             return _errors(wording.FAILED)
-        self._begin(partial(self._told, team, where, said), asyncio.Event())
+        self._begin(self._told(team, where, said))
         return BoltResponse(status=200, body="")
 
     async def _open(self, body: Body, view: dict[str, Any], team: Team) -> Said | None:
@@ -183,7 +189,7 @@ class Interactions:
     async def _do(self, work: Work, where: Where, team: Team) -> BoltResponse:
         """Run an act, and acknowledge it once its work is done, or after `ACK_S`."""
         done = asyncio.Event()
-        self._begin(partial(self._act, work, where, team, done), done)
+        self._begin(self._act(work, where, team, done))
         try:
             async with asyncio.timeout(ACK_S):
                 await done.wait()
@@ -191,11 +197,10 @@ class Interactions:
             log.info("an act goes on after it was acknowledged", channel=where.channel)
         return BoltResponse(status=200, body="")
 
-    def _begin(self, act: Callable[[], Coroutine[Any, Any, None]], done: asyncio.Event) -> None:
-        task = asyncio.create_task(act())
+    def _begin(self, act: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(act)
         self._acts.add(task)
         task.add_done_callback(self._acts.discard)
-        task.add_done_callback(lambda _: done.set())
 
     async def _act(self, work: Work, where: Where, team: Team, done: asyncio.Event) -> None:
         """The border: whatever goes wrong is logged and told."""
@@ -207,7 +212,8 @@ class Interactions:
         except Exception:
             log.exception("an act failed", channel=where.channel)
             said = Said(wording.FAILED)
-        done.set()
+        finally:
+            done.set()
         if said is not None:
             await self._told(team, where, said)
 
@@ -218,11 +224,8 @@ class Interactions:
             log.exception("person not told", channel=where.channel)
 
     async def _standing(self, body: Body, team: Team) -> Standing:
-        user = body.get("user") or {}
-        home = str(user.get("team_id") or "") if isinstance(user, Mapping) else ""
-        by = str(body.get("user_id") or (user.get("id") if isinstance(user, Mapping) else "") or "")
-        is_outside = bool(home) and home not in (team.id, _enterprise(body))
-        return await team.profiles.standing(by, Standing(is_outside=is_outside))
+        told = Standing(is_outside=_is_outside(body, team))
+        return await team.profiles.standing(_where(body).user, told)
 
     def _asking(self, team: Team) -> Asking:
         return Asking(
@@ -249,9 +252,12 @@ def _where(body: Body) -> Where:
     )
 
 
-def _enterprise(body: Body) -> str:
-    enterprise = body.get("enterprise")
-    return str(enterprise.get("id") or "") if isinstance(enterprise, Mapping) else ""
+def _is_outside(body: Body, team: Team) -> bool:
+    """Whether whoever pressed or typed belongs to another workspace: a grid's own ones count as
+    such here, for an act does not tell them from strangers'."""
+    user = body.get("user")
+    home = user.get("team_id") if isinstance(user, Mapping) else body.get("team_id")
+    return bool(home) and home != team.id
 
 
 def _errors(line: str) -> BoltResponse:

@@ -1,4 +1,4 @@
-"""What Slack says of a person: the name, and what they may in the workspace.
+"""What Slack says of a person: the name, what they may in the workspace, their user groups.
 
 Asked when it is needed, kept for a while, and never waited for long: who is not known in time has
 no special standing.
@@ -9,12 +9,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from slack_sdk.errors import SlackApiError
 
 from adapters.slack.calls import Calls
+from adapters.slack.errors import code
 from bot.domain import NOBODY, Standing
 from bot.errors import MessageGone, PlatformUnavailable
 
@@ -43,14 +44,25 @@ class _Kept:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    of: Mapping[str, frozenset[str]]
+    until: float
+
+
 class Profiles:
-    """The people of one workspace; without the scope users:read nothing is known of them."""
+    """The people of one workspace.
+
+    Without the scope users:read nothing is known of them, without usergroups:read no group.
+    """
 
     def __init__(self, calls: Calls, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._calls = calls
         self._clock = clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._asking: dict[str, asyncio.Task[Profile | None]] = {}
+        self._groups = _Groups({}, 0.0)
+        self._grouping: asyncio.Task[None] | None = None
 
     async def of(self, user: str) -> Profile | None:
         """A person, or None when Slack does not say so within `WAIT_S`.
@@ -69,18 +81,45 @@ class Profiles:
 
     async def standing(self, user: str, told: Standing = NOBODY) -> Standing:
         """What a person may, with what an event told of it."""
-        profile = await self.of(user)
+        profile, roles = await asyncio.gather(self.of(user), self._groups_of(user))
+        known = replace(told, roles=told.roles | roles)
         if profile is None:
-            return told
+            return known
         return replace(
-            told,
+            known,
             is_moderator=profile.is_moderator and not told.is_outside,
             is_bot=told.is_bot or profile.is_bot,
         )
 
+    async def _groups_of(self, user: str) -> frozenset[str]:
+        """The user groups that a person is in, as they were within the last `KEPT_S`."""
+        if self._groups.until <= self._clock():
+            if self._grouping is None or self._grouping.done():
+                self._grouping = asyncio.create_task(self._ask_groups())
+            await asyncio.wait({self._grouping}, timeout=WAIT_S)
+        return self._groups.of.get(user, frozenset())
+
+    async def _ask_groups(self) -> None:
+        found: dict[str, frozenset[str]] = {}
+        kept_s = KEPT_S
+        try:
+            answer = await self._calls.do("usergroups.list", include_users=True, wait_s=WAIT_S)
+        except SlackApiError as error:  # mostly an app that was made before the scope was asked for
+            log.info("user groups are not known", error=code(error))
+        except (PlatformUnavailable, MessageGone) as error:
+            log.debug("user groups are not known", error=str(error))
+            found, kept_s = dict(self._groups.of), FAILED_S
+        else:
+            for group in answer.get("usergroups") or ():
+                for user in group.get("users") or ():
+                    found[user] = found.get(user, frozenset()) | {str(group.get("id"))}
+        self._groups = _Groups(found, self._clock() + kept_s)
+
     async def close(self) -> None:
         """End what is being asked."""
-        asking = list(self._asking.values())
+        asking: list[asyncio.Task[Any]] = list(self._asking.values())
+        if self._grouping is not None:
+            asking.append(self._grouping)
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)

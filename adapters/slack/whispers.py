@@ -72,7 +72,13 @@ class Whispers:
         )
         try:
             answer = await client.send_dict(
-                {**arguments, "response_type": "ephemeral", "replace_original": False}
+                {
+                    **arguments,
+                    "response_type": "ephemeral",
+                    "replace_original": False,
+                    "unfurl_links": False,
+                    "unfurl_media": False,
+                }
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Without the URL, which is a secret.

@@ -34,6 +34,7 @@ class Recorder:
     stops: list[tuple[Conversation, Person, Standing]] = field(default_factory=list)
     says: Said | None = None
     is_away: bool = False
+    fails: bool = False
     delay_s: float = 0.0
 
     async def press(self, press: Press) -> Said | None:
@@ -62,6 +63,8 @@ class Recorder:
         await asyncio.sleep(self.delay_s)
         if self.is_away:
             raise StoreUnavailable("away")
+        if self.fails:
+            raise RuntimeError("a defect")
 
 
 @dataclass(frozen=True, slots=True)
