@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from bot.answer import Answer
+from bot.context.gathering import Gathering
 from bot.core import Chat
 from bot.domain import (
     Incoming,
@@ -25,8 +26,9 @@ from bot.events import Ended, Event, Events, Text
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model
-from bot.settings import ChatSettings
+from bot.settings import ChatSettings, ContextSettings
 from bot.store.inbox import Inbox
+from bot.store.materials import Materials
 from bot.store.people import People
 from bot.store.turns import Turns
 from tests.bot.turns_of import WORKER
@@ -211,6 +213,7 @@ async def chat_bench(
     release: Release = RELEASE,
     serve: bool = True,
     worker: str = WORKER,
+    context: ContextSettings | None = None,
     beside: Bench | None = None,
 ) -> AsyncIterator[Bench]:
     """A chat core; without `serve` the model's server is not up, at the URL that it has.
@@ -227,7 +230,9 @@ async def chat_bench(
         model = await stack.enter_async_context(Model(server.url, timeout_s=timeout_s))
         chat = settings or ChatSettings()
         inbox = Inbox(client, worker, total=chat.max_waiting, each=chat.max_waiting_conversation)
-        bench = _bench(client, inbox, server, model, chat, wait_s, release)
+        bench = _bench(
+            client, inbox, server, model, chat, wait_s, release, context or ContextSettings()
+        )
         yield bench
 
 
@@ -239,6 +244,7 @@ def _bench(
     chat: ChatSettings,
     wait_s: float,
     release: Release,
+    context: ContextSettings,
 ) -> Bench:
     turns, people = Turns(client), People(client)
     clock = [1000.0]
@@ -247,7 +253,14 @@ def _bench(
         return clock[0]
 
     generation = Generation(
-        turns=turns, model=model, release=release, chat=chat, wait_s=wait_s, clock=now
+        turns=turns,
+        model=model,
+        release=release,
+        chat=chat,
+        wait_s=wait_s,
+        context=Gathering(Materials(client, keep_s=60), turns, context),
+        images=context.images,
+        clock=now,
     )
     core = Chat(
         intake=Intake(inbox, turns, people, release.id, now),
