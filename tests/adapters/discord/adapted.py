@@ -31,10 +31,15 @@ class Adapted:
 
 
 @asynccontextmanager
-async def adapted(bench: Served, core: Core) -> AsyncIterator[Adapted]:
-    """The adapter, ready for events."""
+async def adapted(bench: Served, core: Core, *, content: bool = True) -> AsyncIterator[Adapted]:
+    """The adapter, ready for events; without `content` it does not ask for that intent."""
     settings = DiscordSettings.model_validate(
-        {"token": TOKEN, "api_url": bench.api, "gateway_url": bench.gateway}
+        {
+            "token": TOKEN,
+            "api_url": bench.api,
+            "gateway_url": bench.gateway,
+            "message_content": content,
+        }
     )
     catch_up = Loud("discord", core)
     adapter = DiscordAdapter(settings, core.border, catch_up, core.places)
