@@ -67,7 +67,7 @@ class DiscordHistory:
         to. Raises MessageGone, too."""
         return await talk_before(self._calls, first, most)
 
-    async def fetch(self, file: Attachment, most: int) -> bytes:
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
         """A file's content, by its signed address; no token is shown. Raises Unreadable."""
         hosts = Hosts(Route.BASE, "discordapp.com", "discordapp.net")
         return await Files(hosts).fetch(file, most)
