@@ -21,7 +21,8 @@ DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant named Candor."
 well under; a larger model takes more guidance."""
 
 
-def _web_url(value: str) -> str:
+def web_url(value: str) -> str:
+    """The URL of a web address, without a slash at its end. Raises ValueError for no such."""
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("should be a URL such as https://host/path")
@@ -66,7 +67,7 @@ def _vault_keys(value: SecretStr) -> SecretStr:
     return value
 
 
-WebUrl = Annotated[str, AfterValidator(_web_url)]
+WebUrl = Annotated[str, AfterValidator(web_url)]
 SocketUrl = Annotated[str, AfterValidator(_socket_url)]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
@@ -299,6 +300,11 @@ class DiscordSettings(Section):
         default=True,
         description="Ask for the privileged message content intent, which follow-ups in threads "
         "without a mention need",
+    )
+    sharded: bool = Field(
+        default=False,
+        description="One connection for each shard that Discord recommends, in place of one for "
+        "all servers; needed from 2,500 servers on",
     )
     api_url: WebUrl = Field(
         default="https://discord.com/api/v10", description="Base URL of the REST API"

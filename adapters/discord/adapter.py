@@ -14,9 +14,9 @@ from discord.http import Route
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.discord.connection import Connection
 from adapters.discord.gateway import GatewayClient, Terms
 from adapters.discord.history import DiscordHistory
+from adapters.discord.shards import Shards
 from adapters.discord.surface import DiscordSurface
 from adapters.discord.translate import incoming, reaction, workspace
 from bot.domain import Conversation, Incoming, MessageRef, Turn
@@ -38,10 +38,11 @@ class DiscordAdapter:
         self._border = border
         self._catch_up = catch_up
         self._connected = asyncio.Event()
-        self._connection = Connection(
+        self._connection = Shards(
             settings.token.get_secret_value(),
             lambda terms: _Client(terms, self),
             content=settings.message_content,
+            sharded=settings.sharded,
             on_fresh=self._on_fresh,
             on_lost=catch_up.disconnected,
             on_resumed=self._on_resumed,

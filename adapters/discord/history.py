@@ -85,7 +85,8 @@ class DiscordHistory:
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         """What people wrote since then in channels, active threads and known direct messages."""
-        for channel_id in await self._calls.do(0, lambda client: _later(client, since)):
+        later = [found for client in self._calls.clients() for found in _later(client, since)]
+        for channel_id in later:
             async for each in self._of(channel_id, since):
                 yield each
         for channel_id in await self._direct():
@@ -171,7 +172,7 @@ async def _page(client: discord.Client, *, channel_id: int, after: int) -> _Page
     return _Page(questions, int(found[-1]["id"]) if len(found) == PAGE else None)
 
 
-async def _later(client: discord.Client, since: float) -> list[int]:
+def _later(client: discord.Client, since: float) -> list[int]:
     """The channels and active threads of all servers in which something was written since then."""
     oldest = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
     spoken_in: list[discord.TextChannel | discord.VoiceChannel | discord.Thread] = [

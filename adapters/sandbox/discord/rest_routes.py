@@ -7,6 +7,7 @@ from aiohttp import web
 
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.commands import Commands
+from adapters.sandbox.discord.gateway import GatewaySettings
 from adapters.sandbox.discord.limits import Buckets, Limits
 from adapters.sandbox.discord.payload import Payloads
 from adapters.sandbox.discord.person import channel_name
@@ -29,6 +30,7 @@ def rest_application(
     limits: Limits,
     faults: Faults,
     gateway_url: Callable[[], str],
+    gateway: GatewaySettings,
 ) -> web.Application:
     """The API, to be mounted at `rest.PREFIX`; `faults` is told of its routes."""
     messages = MessageRoutes(
@@ -42,6 +44,7 @@ def rest_application(
         buckets=buckets,
         limits=limits,
         gateway_url=gateway_url,
+        gateway=gateway,
     )
     routes = [
         *own.routes(),

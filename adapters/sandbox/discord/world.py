@@ -130,6 +130,7 @@ class DiscordWorld:
                 limits=self._limits,
                 faults=self.faults,
                 gateway_url=self.gateway.url,
+                gateway=self.gateway.settings,
             ),
         )
         app.router.add_get("/discord/gateway", self.gateway.handle)
