@@ -163,6 +163,7 @@ class DiscordWorld:
                 commands=self._commands,
                 interactions=self._interactions,
                 responses=self._responses,
+                gateway=self.gateway.settings,
             ),
         )
         app.router.add_get("/discord/gateway", self.gateway.handle)
