@@ -27,6 +27,7 @@ from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.events import Ended
 from bot.feedback.voting import Voting
 from bot.intake import is_surely_ours
+from bot.settings import VotesSettings
 from bot.store.people import People
 
 log = structlog.get_logger()
@@ -37,6 +38,11 @@ RETRY_S: Final = 1.0
 MOST_HELD: Final = 1000
 """Messages and reactions that wait for the store in memory; the platform delivers others again, or
 they are caught up on."""
+
+SEED_S: Final = 20.0
+"""Seconds that putting reactions under an answer may take."""
+
+VOTES: Final = VotesSettings()
 
 SHOW_AGAIN_S: Final = 30.0
 """Between two attempts at an answer that the platform does not take."""
@@ -54,8 +60,10 @@ class Border:
         book: Book,
         *,
         give_up_s: float,
+        votes: VotesSettings = VOTES,
     ) -> None:
         """An answer that the platform does not take is given up after `give_up_s` seconds."""
+        self._votes = votes
         self._chat = chat
         self._voting = voting
         self._people = people
@@ -91,7 +99,8 @@ class Border:
         return True
 
     async def take(self, incoming: Incoming, surface: Surface) -> None:
-        """Accept a message, if it is a question for us; durable once this returns.
+        """Accept a message, if it is a question for us, or do at once what it wishes of an answer
+        that there is; durable once this returns.
 
         While the store is away it waits here, and its person is told; whoever is cancelled
         meanwhile, or comes with the same message again, leaves it at that one. Raises
@@ -141,11 +150,16 @@ class Border:
             try:
                 try:
                     ended = await deliver(
-                        answer.events(), reply, surface, self._pacing, lambda: self.is_hurried
+                        answer.events(),
+                        reply,
+                        surface,
+                        self._pacing,
+                        lambda: self.is_hurried,
+                        votes=self._votes.buttons,
                     )
                 except PlatformUnavailable as error:
                     log.error("answer not shown", turn=turn.id, error=str(error))
-                    if time.time() - turn.created_at < self._give_up_s:
+                    if time.time() - turn.since < self._give_up_s:
                         await asyncio.sleep(SHOW_AGAIN_S)
                         turn, resumed = await self._chat.current(turn), True
                         continue
@@ -161,6 +175,8 @@ class Border:
                     for ref in reply.parts:
                         self.rereads.add(ref)
                 await self._chat.close(answer, ended)
+                if self._votes.seed_reactions and answer.turn.answer and reply.parts:
+                    await self._seed(reply.parts[-1], surface)
                 return
             finally:
                 self._chat.leave(answer)
@@ -265,9 +281,19 @@ class Border:
         except (PlatformUnavailable, MessageGone) as error:
             log.warning("notice left standing", message=notice.key, error=str(error))
 
+    async def _seed(self, ref: MessageRef, surface: Surface) -> None:
+        """Make a vote one click, if the platform takes it in time."""
+        try:
+            async with asyncio.timeout(SEED_S):
+                await surface.seed(ref)
+        except (TimeoutError, PlatformUnavailable, MessageGone) as error:
+            log.warning("no reactions put there", message=ref.key, error=repr(error))
+        except Exception:
+            log.exception("no reactions put there", message=ref.key)
+
     async def _show_failure(self, reply: Reply) -> None:
         try:
-            await reply.show(wording.problem("error"), final=True)
+            await reply.show(wording.problem("error"), controls=("again",), final=True)
         except (PlatformUnavailable, MessageGone) as error:
             log.error("person not told", error=str(error))
         except Exception:

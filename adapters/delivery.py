@@ -29,14 +29,16 @@ async def deliver(
     surface: Surface,
     pacing: Pacing,
     is_hurried: Callable[[], bool] = lambda: False,
+    *,
+    votes: bool = True,
 ) -> Ended | None:
     """Show an answer from its first event to its last, and return that; None if there was none.
 
     A cancelled task says in the channel that the answer goes on later, unless `is_hurried`, or
-    another process goes on with it now. Raises PlatformUnavailable or MessageGone when the platform
-    does not take the answer.
+    another process goes on with it now. With `votes` its buttons are those for a vote, too. Raises
+    PlatformUnavailable or MessageGone when the platform does not take the answer.
     """
-    draft = Draft()
+    draft = Draft(votes=votes)
     async with aclosing(events):
         try:
             await reply.settle()
@@ -71,7 +73,7 @@ async def _pause(draft: Draft, reply: Reply) -> None:
     """Leave an honest line under what is shown, if the platform takes it in time."""
     try:
         async with asyncio.timeout(PAUSE_S):
-            await reply.show(draft.shown())
+            await reply.show(draft.shown(), controls=draft.controls())
     except (TimeoutError, PlatformUnavailable, MessageGone) as error:
         log.warning("half an answer left as it is", error=repr(error))
 
@@ -84,7 +86,7 @@ async def _write(draft: Draft, reply: Reply, surface: Surface, pacing: Pacing) -
         if not draft.shown() or not await _slot_before(draft.over, surface, pacing):
             continue
         try:
-            await reply.show(draft.shown(), is_note=draft.is_bare)
+            await reply.show(draft.shown(), controls=draft.controls(), is_note=draft.is_bare)
         except PlatformUnavailable as error:
             log.warning("interim text not shown", error=str(error))
             draft.changed.set()
@@ -118,7 +120,7 @@ async def _finish(draft: Draft, reply: Reply, surface: Surface, pacing: Pacing) 
         await pacing.slot(surface.scope, urgent=True)
         steps = reply.steps
         try:
-            await reply.show(draft.shown(), final=True)
+            await reply.show(draft.shown(), controls=draft.controls(), final=True)
         except PlatformUnavailable as error:
             tries = tries + 1 if reply.steps == steps else 1
             if tries == FINAL_TRIES:

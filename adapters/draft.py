@@ -1,16 +1,25 @@
-"""The text of an answer as it grows, and how it ended."""
+"""The text of an answer as it grows, and how it ended: what stands there, and which buttons."""
 
 import asyncio
+from typing import Final
 
 from adapters import wording
 from adapters.markdown import closed
+from bot.domain import Control
 from bot.events import Anew, Ended, Event, Text, Waiting
+
+CUT: Final = frozenset({"length", "deadline", "cancelled"})
+"""Ends of an answer that it can be continued after."""
+
+VOTES: Final[tuple[Control, ...]] = ("up", "down")
 
 
 class Draft:
     """What should stand in the channel now: a function of the events so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, votes: bool = True) -> None:
+        """`votes`: people vote by buttons, too."""
+        self._votes = VOTES if votes else ()
         self._text: list[str] = []
         self._waiting = ""
         self._paused = ""
@@ -38,6 +47,18 @@ class Draft:
     def is_bare(self) -> bool:
         """Whether there is nothing of the answer yet, at most a note."""
         return not "".join(self._text).strip()
+
+    def controls(self) -> tuple[Control, ...]:
+        """What people can do with it now; nothing once its question was deleted."""
+        ended = self.ended
+        if ended is None:
+            return ("stop",)
+        if ended.problem == "withdrawn":
+            return ()
+        if self.is_bare:
+            return ("again",)
+        is_cut = ended.finish in CUT if ended.problem is None else ended.problem != "full"
+        return (*self._votes, *(("continue", "again") if is_cut else ("again",)))
 
     def shown(self) -> str:
         """The text as it should stand in the channel now."""

@@ -66,6 +66,12 @@ class Surface(Protocol):
         Raises PlatformUnavailable, MessageGone.
         """
 
+    async def seed(self, ref: MessageRef) -> None:
+        """Put both thumbs under a part, so that a vote is one click; they are no votes themselves.
+
+        Raises PlatformUnavailable, MessageGone.
+        """
+
     def busy(self) -> AbstractAsyncContextManager[None]:
         """Show that an answer is coming, for as long as the context is open."""
 

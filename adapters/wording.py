@@ -7,6 +7,7 @@ from typing import Final, Literal
 from bot.access import Reason
 from bot.domain import Release, Sampling
 from bot.events import Problem
+from bot.hold import Held
 from bot.persona import SAMPLING, Persona
 from bot.store.forgetting import Forgotten
 from bot.store.refusals import Refusal
@@ -33,6 +34,7 @@ _PROBLEMS: Final[dict[Problem, str]] = {
     "interrupted": "I was interrupted here, and too long ago to go on. Please ask again: write the "
     "question once more, the way you did.",
     "withdrawn": "(stopped: the question was deleted)",
+    "full": "The answer is as long as what my model can read at once, so I can't go on with it.",
     "error": "Something went wrong on my side; whoever runs me finds the reason in the log.",
 }
 
@@ -202,3 +204,50 @@ def why(refusal: Refusal, contact: str) -> str:
         f"I refused you on {when(refusal.at)} {where}, because {_WHY[refusal.reason]}. "
         f"If that should be otherwise, ask {contact or WHOEVER}."
     )
+
+
+# Holding an answer, and votes by buttons
+
+FORGOTTEN: Final = "I don't remember this answer any more."
+BOTS_DECIDE_NOTHING: Final = "Only people can do that."
+NOT_YOURS: Final = "Only the person who asked, or a moderator, can do that."
+NOTHING_RUNS: Final = "I am not answering anything here right now."
+
+SAY_WHY: Final = (
+    "Tell the people who run me what was wrong with it, if you like; nobody else sees it."
+)
+REASON_KEPT: Final = "Thank you. Only the people who run me can read it."
+REASON_CUT: Final = "Thank you. It was long: I kept the first {count:,} characters of it."
+REASON_EMPTY: Final = "There was nothing in it, so I kept nothing."
+
+_NOT_GRANTED: Final[dict[Held, str]] = {
+    "denied": NOT_YOURS,
+    "unknown": FORGOTTEN,
+    "ended": "This answer has ended already.",
+    "open": "I am at it already.",
+    "whole": "This answer is whole; there is nothing to go on with.",
+    "gone": "The question, or a part of the answer, was deleted.",
+    "changed": "I have changed since I gave this answer, so I can't go on with it. Trying again "
+    "gives you a new one.",
+    "most": "I have tried this question often enough. Please ask it in other words.",
+    "busy": "Too many questions are waiting right now. Please try again in a minute.",
+}
+
+_VOTES: Final[dict[int | None, str]] = {
+    1: "Your vote on this answer: 👍.",
+    -1: "Your vote on this answer: 👎.",
+    0: "You have given both thumbs now, so your vote counts for neither.",
+    None: "You took your vote back.",
+}
+
+
+def refused(outcome: Held) -> str | None:
+    """Why a wish about an answer was not granted; None when it was."""
+    return _NOT_GRANTED.get(outcome)
+
+
+def voted(value: int | None, *, pressed: bool) -> str:
+    """What a person's vote is after a press on a button, which is pressed now or taken back."""
+    if not pressed and value is not None:
+        return f"You took the button back; your reaction still counts. {_VOTES[value]}"
+    return _VOTES[value]

@@ -47,6 +47,7 @@ from bot.store.refusals import Refusals
 from bot.store.releases import Releases
 from bot.store.turns import Turns
 from bot.store.votes import Votes
+from bot.store.wishes import Wishes
 from bot.supervisor import Supervisor
 from bot.worker import Worker
 from bot.worker_name import worker_name
@@ -166,6 +167,7 @@ class _Rooms:
     def __init__(self, settings: Settings, client: "Redis", model: Model, release: Release) -> None:
         chat = settings.chat
         self._settings = chat
+        self._votes = settings.votes
         self.places = Places(client)
         self.turns, self._people = Turns(client), People(client)
         self.personas = Personas(client)
@@ -187,6 +189,13 @@ class _Rooms:
             ),
             inbox=self._inbox,
             turns=self.turns,
+            wishes=Wishes(
+                client,
+                self.turns,
+                total=chat.max_waiting,
+                each=chat.max_waiting_conversation,
+            ),
+            places=self.places,
             generation=Generation(
                 turns=self.turns,
                 model=model,
@@ -208,6 +217,7 @@ class _Rooms:
             pacing,
             self._book,
             give_up_s=self._settings.resume_s,
+            votes=self._votes,
         )
 
     def catch_up(self, platform: Platform, border: Border) -> CatchUp:

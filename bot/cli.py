@@ -1,4 +1,4 @@
-"""The command line: `candor run | serve | sandbox | votes | config | bench | soak`.
+"""The command line: `candor run | serve | sandbox | votes | feedback | config | bench | soak`.
 
 Every failure that a person can cure is one line on stderr and a non-zero exit status.
 """
@@ -23,6 +23,7 @@ from bot import logs
 from bot.bench.command import app as bench
 from bot.domain import Vote
 from bot.errors import FatalError, StoreUnavailable
+from bot.feedback.command import feedback
 from bot.settings import Settings
 from bot.signals import stop_signals, unless
 from bot.soak.command import soak
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
+app.command()(feedback)
 app.command()(soak)
 
 ConfigOption = Annotated[

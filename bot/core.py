@@ -1,11 +1,13 @@
 """The chat core of one process: from a message to an answer that outlives crashes.
 
 Knows no platform. A message is taken in once and queued (`intake`), and answered in its turn
-(`answer`), by this process or by the one that takes its place.
+(`answer`), by this process or by the one that takes its place. What people wish of an answer that
+there is comes before all queues (`hold`).
 """
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -15,12 +17,16 @@ from bot.domain import Incoming, MessageRef, Turn
 from bot.events import Ended
 from bot.gate import Gate
 from bot.generation import Generation
+from bot.hold import Hold
 from bot.insist import insist
 from bot.intake import Intake
 from bot.line import Line
 from bot.settings import ChatSettings
 from bot.store.inbox import Inbox, Taken
+from bot.store.places import Places
 from bot.store.turns import Turns
+from bot.store.wishes import Wishes
+from bot.words import word_of
 
 log = structlog.get_logger()
 
@@ -34,6 +40,8 @@ class Chat:
         intake: Intake,
         inbox: Inbox,
         turns: Turns,
+        wishes: Wishes,
+        places: Places,
         generation: Generation,
         chat: ChatSettings,
         clock: Callable[[], float] = time.time,
@@ -46,6 +54,9 @@ class Chat:
         self._clock = clock
         self._line = Line()
         self._answers: dict[str, Answer] = {}
+        self.hold = Hold(
+            wishes, turns, places, generation.release.id, hush=self._hushed, clock=clock
+        )
 
     @property
     def gate(self) -> Gate:
@@ -55,8 +66,11 @@ class Chat:
     async def take(
         self, incoming: Incoming, notice: MessageRef | None = None
     ) -> Taken | Refused | None:
-        """Accept a message if it is a question for us; see `Intake.take`."""
-        return await self._intake.take(incoming, notice)
+        """Accept a message if it is a question for us, or do what it wishes of an answer that there
+        is; see `Intake.take`."""
+        word = word_of(incoming.text)
+        obey = None if word is None else partial(self.hold.obey, word, incoming)
+        return await self._intake.take(incoming, notice, obey)
 
     def answer(self, turn: Turn, *, resumed: bool = False) -> Answer:
         """The answer to a turn of the inbox. Show its events, then `close` it here."""
@@ -102,4 +116,10 @@ class Chat:
         turn, what = found
         log.info("message deleted", turn=turn, message=ref.key, what=what)
         if what == "running" and (answer := self._answers.get(turn)):
-            answer.stop()
+            answer.stop("withdrawn")
+
+    def _hushed(self, turn: Turn) -> None:
+        """Somebody stopped an answer, which may be one of this process."""
+        if answer := self._answers.get(turn.id):
+            answer.stop("stopped")
+        self._line.moved(turn.conversation.key)  # it may be one that waits

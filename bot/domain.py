@@ -185,8 +185,13 @@ class Turn:
     `answer` is what is saved of it, `finish` is set once the model has said all. `parts` are the
     messages that show it, in order; `posting` is the text of the next one while it may be under
     way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
-    question was deleted while it was being answered. `home` is the channel whose persona answers
-    (a thread's parent), and `persona` that persona's id, "" for none.
+    question was deleted once its answer had begun, `stopped` that somebody stopped the answer.
+    `home` is the channel whose persona answers (a thread's parent), and `persona` that persona's
+    id, "" for none.
+
+    An answer that was cut may be continued: `continued` is how often it was, `continued_at` when it
+    last was, and `kept` how many bytes in UTF-8 of it were there by then. Another answer to the
+    same question is a turn of its own, and `retry_of` is the first one.
     """
 
     id: str
@@ -207,11 +212,31 @@ class Turn:
     withdrawn: bool = False
     home: str = ""
     persona: str = ""
+    stopped: bool = False
+    continued: int = 0
+    continued_at: float | None = None
+    kept: int = 0
+    retry_of: str | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it has not ended."""
         return self.status in OPEN
+
+    @property
+    def first(self) -> str:
+        """The turn that asked the question first: itself, or the one that it tries again."""
+        return self.retry_of or self.id
+
+    @property
+    def since(self) -> float:
+        """When its answer was asked for: at first, or to go on."""
+        return self.continued_at or self.created_at
+
+    @property
+    def kept_text(self) -> str:
+        """What was there of the answer when it was last continued."""
+        return self.answer.encode()[: self.kept].decode(errors="ignore")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ Problem = Literal[
     "model_refuses",
     "interrupted",
     "withdrawn",
+    "full",
     "error",
 ]
 """Why there is no whole answer; an adapter has the words. `interrupted`: too much time went by to
-go on with it; `withdrawn`: its question was deleted."""
+go on with it; `withdrawn`: its question was deleted; `full`: it was to go on, and there is no room
+for more of it in the model's context."""
 
 
 @dataclass(frozen=True, slots=True)

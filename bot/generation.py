@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from bot.domain import Release, Turn
+from bot.domain import Release, Sampling, Turn
 from bot.errors import (
     Busy,
     ModelError,
@@ -18,7 +19,7 @@ from bot.errors import (
 )
 from bot.events import Anew, Ended, Events, Text, Waiting
 from bot.model import Delta, Model
-from bot.persona import Persona, sampling, system_prompt
+from bot.persona import Persona, sampling_of, system_prompt
 from bot.prompt import Prompt, fit
 from bot.settings import ChatSettings
 from bot.store.personas import Personas
@@ -65,20 +66,18 @@ class Generation:
         told: str | None = None
         new_text = False
         held: tuple[Turn, ...] = ()
-        window: Turn | None = None
+        first: str | None = None
         while True:
             try:
-                if window is not None:
-                    await self._turns.set_window(turn.conversation, window.id)
+                if first is not None:
+                    await self._set_window(turn, first)
                 held = ()
                 persona = await self._personas.get(turn.persona)
-                prompt = await self._prompt(turn, persona)
+                sampling = await self._sampling(turn, persona)
+                prompt = await self._prompt(turn, persona, sampling.max_tokens, first)
                 held = prompt.turns
                 stream = self._model.stream(
-                    prompt.messages,
-                    sampling(self.release, persona),
-                    user=turn.asker.key,
-                    begun=begun,
+                    prompt.messages, sampling, user=turn.asker.key, begun=begun
                 )
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
@@ -108,10 +107,10 @@ class Generation:
                 await asyncio.sleep(RETRY_S)
             except TooLong:
                 if not held:
-                    yield Ended("error", "too_long")
+                    yield Ended("error", "full" if turn.kept else "too_long")
                     return
                 # The server counts more than we estimate: half of the memory is enough.
-                window = (*held, turn)[(len(held) + 1) // 2]
+                first = (*held, turn)[(len(held) + 1) // 2].first
             except Busy:
                 yield Ended("error", "busy")
                 return
@@ -120,11 +119,21 @@ class Generation:
                 yield Ended("error", "model_refuses")
                 return
 
-    async def _prompt(self, turn: Turn, persona: Persona) -> Prompt:
+    async def _sampling(self, turn: Turn, persona: Persona) -> Sampling:
+        """The channel's; what an answer had when it was continued is not of its new allowance."""
+        sampling = sampling_of(self.release, persona)
+        if not turn.kept:
+            return sampling
+        had = await self._model.count_begun(turn.kept_text.rstrip())
+        return replace(sampling, max_tokens=sampling.max_tokens + had)
+
+    async def _prompt(
+        self, turn: Turn, persona: Persona, most_tokens: int, first: str | None
+    ) -> Prompt:
+        """The prompt for an answer of so many tokens; the memory begins with `first`, if given."""
         served = await self._model.served()
-        room = sampling(self.release, persona).max_tokens
-        budget = (served.context or DEFAULT_CONTEXT) - room
-        past = await self._memory(turn)
+        budget = (served.context or DEFAULT_CONTEXT) - most_tokens
+        past = await self._memory(turn, first)
         most = self._settings.history_turns
         kept = past if len(past) <= most else past[len(past) - most // 2 :]
         prompt = await fit(
@@ -135,27 +144,37 @@ class Generation:
             count=self._model.count_tokens,
         )
         if prompt.trimmed or len(kept) < len(past):
-            first = prompt.turns[0] if prompt.turns else turn
-            await self._turns.set_window(turn.conversation, first.id)
+            await self._set_window(turn, (*prompt.turns, turn)[0].first)
         return prompt
 
-    async def _memory(self, turn: Turn) -> list[Turn]:
-        """The turns before this one that the conversation's memory holds, oldest first.
+    async def _memory(self, turn: Turn, first: str | None) -> list[Turn]:
+        """The turns before this one's question that the conversation's memory holds, oldest first.
 
-        Looks one turn further back than the memory goes, and past those that wait behind.
+        Looks one turn further back than the memory goes.
         """
-        later = self._settings.max_waiting_conversation
-        history = await self._turns.history(
-            turn.conversation, self._settings.history_turns + 1 + later
-        )
+        history = await self._turns.before(turn, self._settings.history_turns + 1)
         ids = [past.id for past in history]
-        window = await self._turns.window(turn.conversation)
-        start = ids.index(window) if window in ids else 0
-        past = history[start : ids.index(turn.id)] if turn.id in ids else []
+        window = first or await self._turns.window(turn.conversation)
+        if window in (turn.id, turn.first):
+            return []
+        past = history[ids.index(window) :] if window in ids else history
+        return await self._since_anew(turn, past)
+
+    async def _since_anew(self, turn: Turn, past: list[Turn]) -> list[Turn]:
+        """What of the past was asked since the memory began anew, if that was before the question:
+        one that was asked before it and is answered now keeps its memory."""
         anew_at = await self._turns.began_anew(turn.conversation)
-        if turn.created_at <= anew_at:  # asked before, and only answered now
+        if not anew_at or not past:
+            return past
+        asked = turn if turn.retry_of is None else await self._turns.get(turn.retry_of)
+        if asked is None or asked.created_at <= anew_at:
             return past
         return [one for one in past if one.created_at > anew_at]
+
+    async def _set_window(self, turn: Turn, first: str) -> None:
+        """Let the conversation's memory begin there, unless the turn looks back into it."""
+        if turn.retry_of is None and not turn.continued:
+            await self._turns.set_window(turn.conversation, first)
 
 
 def _ended(delta: Delta) -> Ended:

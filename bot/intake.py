@@ -5,7 +5,7 @@ ask it, and its acceptance.
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -21,6 +21,9 @@ from bot.store.turns import Turns
 log = structlog.get_logger()
 
 LOCKS: Final = 256
+
+Obey = Callable[[Conversation], Awaitable[Taken | None]]
+"""What became of the wish that a message in this conversation is; None when it is a question."""
 
 
 class Intake:
@@ -48,13 +51,13 @@ class Intake:
         self._locks = [asyncio.Lock() for _ in range(LOCKS)]
 
     async def take(
-        self, incoming: Incoming, notice: MessageRef | None = None
+        self, incoming: Incoming, notice: MessageRef | None = None, obey: Obey | None = None
     ) -> Taken | Refused | None:
         """Accept a message if it is a question for us, else None; durable once this returns.
 
         Refused, when its author may not ask here. `notice` is a message of ours that told its
-        person to wait; the answer begins there. Raises StoreUnavailable: the same call may be
-        repeated.
+        person to wait; the answer begins there. With `obey` a message for us may be a wish instead,
+        which is granted in its order. Raises StoreUnavailable: the same call may be repeated.
         """
         async with self._locks[hash(incoming.ref.channel) % LOCKS]:
             conversation = await self._conversation(incoming)
@@ -62,6 +65,8 @@ class Intake:
                 return None
             if (refused := await self.gate.stops(incoming, conversation)) is not None:
                 return refused
+            if obey is not None and (obeyed := await obey(conversation)) is not None:
+                return obeyed
             home = incoming.parent or incoming.ref.channel
             turn = Turn(
                 id=uuid.uuid4().hex,

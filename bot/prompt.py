@@ -1,4 +1,5 @@
-"""The prompt: as much of a conversation as fits the token budget, newest first.
+"""The prompt: as much of a conversation as fits the token budget, newest first, with one answer to
+each question.
 
 Old turns are left out in large steps, down to half of the room that the question leaves, so that
 the prompts of one conversation share their beginning for many turns and the model's server can
@@ -34,7 +35,7 @@ async def fit(
 
     Raises TooLong when the question alone is over the budget.
     """
-    turns = tuple(turn for turn in history if turn.answer)
+    turns = tuple(one_each(history))
     messages = build(system, turns, question)
     if await count(messages) <= budget:
         return Prompt(messages, turns, trimmed=False)
@@ -47,6 +48,23 @@ async def fit(
         if not turns or await count(messages) <= (bare + budget) // 2:
             break
     return Prompt(messages, turns, trimmed=True)
+
+
+def one_each(history: Sequence[Turn]) -> list[Turn]:
+    """The turns of a conversation with one answer to each question, where that was first asked.
+
+    Of several tries it is the last one that is whole, or else the last one. Votes don't choose: a
+    reaction of anybody would change what the others were talking about.
+    """
+    chosen: dict[str, Turn] = {}
+    for turn in history:
+        if turn.answer and (_is_whole(turn) or not _is_whole(chosen.get(turn.first, turn))):
+            chosen[turn.first] = turn
+    return list(chosen.values())
+
+
+def _is_whole(turn: Turn) -> bool:
+    return turn.status == "done" and turn.finish == "stop"
 
 
 def build(system: str, turns: Sequence[Turn], question: str) -> list[Message]:

@@ -399,6 +399,15 @@ class AccessSettings(Section):
     )
 
 
+class VotesSettings(Section):
+    """How people vote on answers, besides reactions of their own."""
+
+    buttons: bool = Field(default=True, description="Buttons for a vote under each answer")
+    seed_reactions: bool = Field(
+        default=False, description="The bot puts both thumbs under each answer, to be clicked"
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -423,6 +432,7 @@ class Settings(BaseSettings):
     slack: SlackSettings = SlackSettings()
     sandbox: SandboxSettings = SandboxSettings()
     access: AccessSettings = AccessSettings()
+    votes: VotesSettings = VotesSettings()
 
     @classmethod
     def settings_customise_sources(

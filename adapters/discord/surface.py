@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 LIMIT = 2000
 """Characters of a message that a bot may send (docs.discord.com, Create Message)."""
+THUMBS = ("👍", "👎")
 LOOK_BACK = 300
 """Messages after a question among which a lost part is looked for: three calls."""
 
@@ -100,6 +101,15 @@ class DiscordSurface:
                 await self._message(client, ref).delete()
 
         await self._calls.do(self._channel_id, delete)
+
+    async def seed(self, ref: MessageRef) -> None:
+        """Put both thumbs under a part, where we may. Raises PlatformUnavailable, MessageGone."""
+        for thumb in THUMBS:
+
+            async def add(client: discord.Client, thumb: str = thumb) -> None:
+                await self._message(client, ref).add_reaction(thumb)
+
+            await self._calls.do(self._channel_id, add)
 
     async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
         """The message of a post whose answer was lost; None when there is none.

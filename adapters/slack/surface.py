@@ -26,6 +26,7 @@ FALLBACK = 3_000
 """Characters of the plain text beside the block; chat.update refuses more than 4,000."""
 PART: Final = "candor_part"
 """The type of the metadata that our messages carry."""
+THUMBS: Final = ("+1", "-1")
 PAGE: Final = 200
 PAGES: Final = 10
 
@@ -90,6 +91,13 @@ class SlackSurface:
     async def delete(self, ref: MessageRef) -> None:
         """Delete a part; one that is not there any more is fine."""
         await self._calls.do("chat.delete", channel=ref.channel, ts=ref.message)
+
+    async def seed(self, ref: MessageRef) -> None:
+        """Put both thumbs under a part; those that are there already are fine."""
+        for name in THUMBS:
+            await self._calls.do(
+                "reactions.add", channel=ref.channel, timestamp=ref.message, name=name
+            )
 
     async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
         """The message of a part that was posted, though we never heard so; None if there is none.

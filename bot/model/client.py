@@ -77,6 +77,13 @@ class Model:
         """
         return await self._abilities.count_tokens(messages)
 
+    async def count_begun(self, text: str) -> int:
+        """Tokens of the beginning of an answer; where the server cannot count, fewer than it has.
+
+        Raises ModelUnavailable, ModelError.
+        """
+        return await self._abilities.count_begun(text)
+
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling, *, user: str, begun: str = ""
     ) -> AsyncGenerator[Delta, None]:

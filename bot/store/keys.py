@@ -16,10 +16,15 @@
 | message:{message} | string | the turn that a message is the question, a part or a surplus of |
 | conversation:{conversation} | list | turn ids, oldest first |
 | asked:{conversation} | string | when its first question was written, seconds |
+| retries:{turn} | list | the turns that try its question again, oldest first |
+| retried | sorted set | turns whose question was tried again, by the time of the last time |
 | window:{conversation} | string | the first turn that its memory still holds |
 | release:{release} | string | one release as JSON |
 | stable | string | the id of the release that answers |
 | reactions:{turn}:{person} | set | what the person's reactions on the turn are now |
+| pressed:{turn}:{person} | string | the button that the person pressed just now |
+| reasons:{turn} | hash | person → why they voted against it, as JSON |
+| reasons | sorted set | "{turn} {person}", by the time of the reason |
 | votes:{turn} | hash | person → value of the vote |
 | tally:{turn} | hash | up, down → number of people; changes → how often a vote changed |
 | votes | sorted set | "{turn} {person}", by the time of the last change |
@@ -50,6 +55,15 @@ GONE_S: Final = 600
 
 PARKED_S: Final = 900
 """How long a reaction waits for its message to become known."""
+
+PRESSED_MS: Final = 1500
+"""A second press of one button within this time is the same one: a double click, or a repeat."""
+
+RETRIED_KEPT: Final = 100_000
+"""Questions with more than one answer that are listed; older ones are trimmed."""
+
+REASONS_KEPT: Final = 50_000
+"""Reasons that are listed; older ones are trimmed."""
 
 PARTS_KEPT: Final = 50_000
 """Parts whose reactions may be read back; older ones are trimmed."""
@@ -137,6 +151,10 @@ def asked(conversation_key: str) -> str:
     return f"{PREFIX}asked:{conversation_key}"
 
 
+def retries(turn_id: str) -> str:
+    return f"{PREFIX}retries:{turn_id}"
+
+
 def window(conversation_key: str) -> str:
     return f"{PREFIX}window:{conversation_key}"
 
@@ -147,6 +165,14 @@ def release(release_id: str) -> str:
 
 def reactions(turn_id: str, person: str) -> str:
     return f"{PREFIX}reactions:{turn_id}:{person}"
+
+
+def pressed(turn_id: str, person: str) -> str:
+    return f"{PREFIX}pressed:{turn_id}:{person}"
+
+
+def reasons(turn_id: str) -> str:
+    return f"{PREFIX}reasons:{turn_id}"
 
 
 def votes(turn_id: str) -> str:
@@ -185,6 +211,8 @@ def personas(home_key: str) -> str:
     return f"{PREFIX}personas:{home_key}"
 
 
+RETRIED: Final = f"{PREFIX}retried"
+REASONS: Final = f"{PREFIX}reasons"
 STABLE: Final = f"{PREFIX}stable"
 PARTS: Final = f"{PREFIX}parts"
 VOTES: Final = f"{PREFIX}votes"

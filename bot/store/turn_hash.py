@@ -22,7 +22,9 @@ TEXTS: Final = (
     "home",
     "persona",
 )
-FLAGS: Final = ("deleted", "withdrawn")
+RARE: Final = ("continued", "continued_at", "kept", "retry_of")
+"""Plain fields that most turns lack."""
+FLAGS: Final = ("deleted", "withdrawn", "stopped")
 
 _PART = re.compile(r"part:(\d+)")
 
@@ -36,6 +38,7 @@ def to_hash(turn: Turn) -> dict[str, str]:
     """All fields of a turn."""
     fields = {name: _nested(getattr(turn, name)) for name in NESTED}
     fields |= {name: _text(getattr(turn, name)) for name in TEXTS}
+    fields |= {name: str(value) for name in RARE if (value := getattr(turn, name))}
     fields |= {name: "1" for name in FLAGS if getattr(turn, name)}
     fields |= {part_field(part): ref.message for part, ref in enumerate(turn.parts)}
     return fields if turn.posting is None else fields | {"posting": turn.posting}
@@ -68,7 +71,17 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         withdrawn="withdrawn" in fields,
         home=fields.get("home", ""),
         persona=fields.get("persona", ""),
+        stopped="stopped" in fields,
+        continued=int(fields.get("continued") or 0),
+        continued_at=_time(fields.get("continued_at") or ""),
+        kept=int(fields.get("kept") or 0),
+        retry_of=fields.get("retry_of"),
     )
+
+
+def home_of(turn: Turn) -> str:
+    """The channel that a turn counts for: `slack/C0123ABCD`."""
+    return f"{turn.question.platform}/{turn.home or turn.question.channel}"
 
 
 def _parts(fields: Mapping[str, str], question: MessageRef) -> tuple[MessageRef, ...]:

@@ -17,6 +17,9 @@ from bot.store.turn_hash import from_hash, part_field, some
 Deleted = Literal["withdrawn", "running", "part"]
 """What a deleted message was: a question that waited, one that is being answered, a part."""
 
+Hush = Literal["withdrawn", "stopped"]
+"""Why an answer has to end where it is: its question was deleted, or somebody stopped it."""
+
 
 class Turns:
     """The turns in Redis."""
@@ -38,15 +41,20 @@ class Turns:
             flat = cast("list[str]", await self._begin([keys.turn(turn_id)], [release]))
         return from_hash(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
 
-    async def progress(self, turn: Turn) -> bool:
-        """Keep how far the answer has come; whether its question was deleted meanwhile, or its
-        turn forgotten."""
+    async def progress(self, turn: Turn) -> Hush | None:
+        """Keep how far the answer has come; whether it has to end there."""
         kept = some(turn, "answer", "finish", "first_text_at")
         with converted():
-            wanted = await self._write(
+            flags = await self._write(
                 [keys.turn(turn.id)], [text for pair in kept.items() for text in pair]
             )
-        return not wanted
+        return _hush(flags)
+
+    async def hushed(self, turn_id: str) -> Hush | None:
+        """Whether the answer has to end where it is."""
+        with converted():
+            flags = await self._client.hmget(keys.turn(turn_id), ["withdrawn", "stopped"])
+        return _hush(flags)
 
     async def intend(self, turn_id: str, text: str) -> None:
         """Keep that a message with this text is about to be posted as the turn's next part."""
@@ -86,7 +94,8 @@ class Turns:
         """
         with converted():
             found = await self._deleted(
-                [keys.message(ref.key), keys.gone(ref.key)], [keys.turn(""), keys.GONE_S]
+                [keys.message(ref.key), keys.gone(ref.key)],
+                [keys.turn(""), keys.GONE_S, keys.retries("")],
             )
         return (str(found[0]), found[1]) if found else None
 
@@ -138,12 +147,20 @@ class Turns:
 
     async def history(self, conversation: Conversation, limit: int) -> list[Turn]:
         """The latest turns of a conversation, at most `limit`, oldest first."""
-        if limit <= 0:
-            return []
+        return await self._slice(conversation, -limit, -1) if limit > 0 else []
+
+    async def before(self, turn: Turn, limit: int) -> list[Turn]:
+        """The turns of its conversation before this turn's question was asked, at most `limit`,
+        oldest first."""
         with converted():
-            turn_ids = await self._client.lrange(keys.conversation(conversation.key), -limit, -1)
-        turns = await self.get_many([str(turn_id) for turn_id in turn_ids])
-        return [turn for turn in turns if turn is not None]
+            found_at = await self._client.lpos(keys.conversation(turn.conversation.key), turn.first)
+        at = cast("int | None", found_at)
+        if not at or limit <= 0:  # it is the first, or too old to be listed
+            return []
+        found = await self._slice(turn.conversation, max(0, at - limit), at - 1)
+        ids = [each.id for each in found]
+        # A list that was trimmed between the two reads has moved.
+        return found[: ids.index(turn.first)] if turn.first in ids else found
 
     async def window(self, conversation: Conversation) -> str | None:
         """The id of the first turn that the conversation's memory still holds, if one was set."""
@@ -166,8 +183,21 @@ class Turns:
         with converted():
             return float(await self._client.get(keys.fresh(conversation.key)) or 0)
 
+    async def _slice(self, conversation: Conversation, start: int, stop: int) -> list[Turn]:
+        with converted():
+            found = await self._client.lrange(keys.conversation(conversation.key), start, stop)
+        turns = await self.get_many([str(turn_id) for turn_id in found])
+        return [turn for turn in turns if turn is not None]
+
     async def _find(self, message: str) -> tuple[str, str]:
         with converted():
             value = await self._client.get(keys.message(message)) or ""
         role, _, turn_id = str(value).partition(" ")
         return role, turn_id
+
+
+def _hush(flags: Sequence[object]) -> Hush | None:
+    withdrawn, stopped = flags
+    if withdrawn:
+        return "withdrawn"
+    return "stopped" if stopped else None

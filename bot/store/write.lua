@@ -2,11 +2,11 @@
 --
 -- KEYS[1] turn:{turn}   ARGV the fields and values
 --
--- Returns 1, or 0 when nothing was kept, or when the question was deleted meanwhile: nobody goes on
--- with that answer.
+-- Returns {withdrawn, stopped}: whether the answer has to end there. Where nothing was kept it is as
+-- if the question had been deleted.
 
 if redis.call("EXISTS", KEYS[1]) == 0 or redis.call("HEXISTS", KEYS[1], "forgotten") == 1 then
-  return 0
+  return { "1", "" }
 end
 redis.call("HSET", KEYS[1], unpack(ARGV))
-return 1 - redis.call("HEXISTS", KEYS[1], "withdrawn")
+return redis.call("HMGET", KEYS[1], "withdrawn", "stopped")

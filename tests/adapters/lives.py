@@ -18,7 +18,9 @@ from redis.asyncio import Redis
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
+from adapters.desk import FrontDesk
 from adapters.history import History
+from adapters.interaction import Command, Form, Press, Said
 from adapters.markdown import split
 from adapters.pacing import Pacing
 from adapters.side import Side
@@ -35,9 +37,11 @@ from bot.store.inbox import Inbox
 from bot.store.people import People
 from bot.store.personas import Personas
 from bot.store.places import Places
+from bot.store.reasons import Reasons
 from bot.store.refusals import Refusals
 from bot.store.turns import Turns
 from bot.store.votes import Votes
+from bot.store.wishes import Wishes
 from bot.worker import Worker
 from tests.adapters.room import Room
 from tests.adapters.wire import Wire, WiredModel, WiredRedis, WiredRoom
@@ -215,6 +219,16 @@ class Connection:
             await self._border.vote(event)
 
 
+class NoCommands:
+    """Nobody gives any."""
+
+    async def run(self, command: Command) -> Said:
+        raise AssertionError(command)
+
+    async def filled(self, form: Form, person: Person, text: str) -> Said:
+        raise AssertionError(form)
+
+
 class Life:
     """One process."""
 
@@ -241,11 +255,14 @@ class Life:
             intake=Intake(inbox, turns, people, RELEASE.id, gate=gate, personas=personas),
             inbox=inbox,
             turns=turns,
+            wishes=Wishes(store, turns, total=chat.max_waiting, each=chat.max_waiting_conversation),
+            places=places,
             generation=generation,
             chat=chat,
         )
         voting = Voting(turns, Votes(store, turns, people), people)
         book = Parts(turns, voting)
+        self._desk = FrontDesk(core.hold, voting, Reasons(store, turns, people), NoCommands())
         self.border = Border(core, voting, people, Pacing(0.001), book, give_up_s=600)
         catch_up = CatchUp(
             town.platform,
@@ -265,6 +282,13 @@ class Life:
         context = contextvars.copy_context()
         context.run(_owner.set, self._owned)
         asyncio.get_running_loop().create_task(self.side.run(), context=context)
+
+    async def press(self, press: Press) -> Said | None:
+        """Somebody presses a button while it lives. Raises Cut when it ends meanwhile."""
+        context = contextvars.copy_context()
+        context.run(_owner.set, self._owned)
+        work = self._desk.press(press)
+        return await asyncio.get_running_loop().create_task(work, context=context)
 
     async def end(self) -> None:
         """End it at once, wherever it is."""

@@ -25,6 +25,7 @@ Call = Literal[
     "edited",
     "delete",
     "deleted",
+    "seed",
     "intend",
     "intended",
     "add",
@@ -63,6 +64,7 @@ class Room:
     messages: dict[str, str] = field(default_factory=dict)
     controls: dict[str, tuple[Control, ...]] = field(default_factory=dict)
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
+    seeded: list[str] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
     refs: list[MessageRef] = field(default_factory=list)
     faults: dict[Call, deque[Fault]] = field(
@@ -177,6 +179,13 @@ class Room:
     async def tell(self, person: Person, text: str) -> None:
         await self._meet("tell")
         self.told.append((person.id, text))
+
+    async def seed(self, ref: MessageRef) -> None:
+        await self._meet("seed")
+        if ref.message not in self.messages:
+            raise MessageGone("deleted")
+        self.seeded.append(ref.message)
+        self._note("seed", ref.message)
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

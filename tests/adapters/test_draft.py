@@ -105,6 +105,40 @@ def test_a_note_stands_outside_of_an_open_code_block() -> None:
     )
 
 
+WITHDRAWN = Ended("cancelled", "withdrawn")
+
+
+@pytest.mark.parametrize(
+    ("events", "controls"),
+    [
+        ((), ("stop",)),
+        ((Waiting("model"),), ("stop",)),
+        ((Text("It"),), ("stop",)),
+        ((Text("It"), Ended("stop")), ("up", "down", "again")),
+        ((Ended("stop"),), ("again",)),
+        ((Text("It"), Ended("length")), ("up", "down", "continue", "again")),
+        ((Text("It"), Ended("deadline")), ("up", "down", "continue", "again")),
+        ((Text("It"), Ended("cancelled")), ("up", "down", "continue", "again")),
+        ((Ended("cancelled"),), ("again",)),
+        ((Text("It"), Ended("error", "interrupted")), ("up", "down", "continue", "again")),
+        ((Text("It"), Ended("error", "model_unavailable")), ("up", "down", "continue", "again")),
+        ((Text("It"), Ended("error", "full")), ("up", "down", "again")),
+        ((Ended("error", "too_long"),), ("again",)),
+        ((Text("It"), WITHDRAWN), ()),
+        ((WITHDRAWN,), ()),
+    ],
+)
+def test_the_buttons_are_what_can_be_done_now(
+    events: tuple[Event, ...], controls: tuple[str, ...]
+) -> None:
+    draft, without = Draft(), Draft(votes=False)
+    for event in events:
+        draft.add(event)
+        without.add(event)
+    assert draft.controls() == controls
+    assert without.controls() == tuple(each for each in controls if each not in {"up", "down"})
+
+
 @given(texts=st.lists(st.text(max_size=9)), cut=st.integers(0, 9), waits=st.sets(st.integers(0, 9)))
 def test_only_the_texts_since_the_last_beginning_count_at_the_end(
     texts: list[str], cut: int, waits: set[int]

@@ -161,6 +161,9 @@ class WiredRoom:
     async def tell(self, person: Person, text: str) -> None:
         await self._call("tell", lambda: self._room.tell(person, text))
 
+    async def seed(self, ref: MessageRef) -> None:
+        await self._call("seed", lambda: self._room.seed(ref))
+
     async def question(self, ref: MessageRef) -> Incoming | None:
         return await self._call("question", lambda: self._room.question(ref))
 

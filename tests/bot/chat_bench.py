@@ -31,8 +31,10 @@ from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
 from bot.store.people import People
 from bot.store.personas import Personas
+from bot.store.places import Places
 from bot.store.refusals import Refusals
 from bot.store.turns import Turns
+from bot.store.wishes import Wishes
 from tests.bot.turns_of import WORKER
 from tests.scripted_model import Piece, ScriptedModel, scripted_model
 from tests.waiting import until
@@ -267,6 +269,8 @@ def _bench(
         intake=Intake(inbox, turns, people, release.id, now, gate=gate, personas=Personas(client)),
         inbox=inbox,
         turns=turns,
+        wishes=Wishes(client, turns, total=chat.max_waiting, each=chat.max_waiting_conversation),
+        places=Places(client),
         generation=generation,
         chat=chat,
         clock=now,

@@ -216,3 +216,18 @@ async def test_a_lost_post_is_found_behind_others_but_not_at_any_distance() -> N
         assert await surface.find("last", turn="t1", part=0, known=unknown) == ref
         await surface.post(Content("one too far"), turn="t1", part=1)
         assert await surface.find("one too far", turn="t1", part=1, known=unknown) is None
+
+
+async def test_both_thumbs_are_put_under_a_part_once() -> None:
+    async with place() as (bench, surface):
+        ref = await surface.post(Content("one"), turn="t1", part=0)
+        await surface.seed(ref)
+        await surface.seed(ref)
+        [part] = [one for one in bench.world.messages(channel="general", user="alice") if one.bot]
+        assert [(one.emoji, one.users) for one in part.reactions] == [
+            ("👍", ("candor",)),
+            ("👎", ("candor",)),
+        ]
+        await surface.delete(ref)
+        with pytest.raises(MessageGone):
+            await surface.seed(ref)
