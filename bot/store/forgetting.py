@@ -16,6 +16,7 @@ from bot.domain import PLATFORMS, Person, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
+from bot.store.turn_hash import home_of
 from bot.store.turns import Turns
 
 PAGE: Final = 500
@@ -28,7 +29,8 @@ May be repeated. Raises StoreUnavailable."""
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How much was forgotten: questions with their answers, votes, and remarks."""
+    """How much was forgotten: questions with their answers (each try of its own), votes on others'
+    answers, and remarks with reasons."""
 
     questions: int
     votes: int
@@ -56,6 +58,7 @@ class Forgetting:
         remarks = await self._take_out(keys.REMARKS, person)
         questions, turn_ids = await self._questions(person)
         votes = await self._votes(person)
+        remarks += await self._reasons(person)
         for erase in self._others:
             remarks += await erase(person, turn_ids)
         await self._take_out(keys.EVENTS, person)
@@ -93,12 +96,16 @@ class Forgetting:
                         keys.tally(turn.id),
                         keys.VOTES,
                         keys.PARTS,
-                        keys.asked_in(f"{platform}/{turn.home or channel}"),
+                        keys.asked_in(home_of(turn)),
                         keys.asked_by(person.key),
                         keys.asked(conversation),
                         keys.window(conversation),
                         keys.fresh(conversation),
                         keys.places(platform),
+                        keys.reasons(turn.id),
+                        keys.REASONS,
+                        keys.retries(turn.id),
+                        keys.RETRIED,
                     ],
                     [
                         turn.id,
@@ -113,15 +120,8 @@ class Forgetting:
 
     async def _votes(self, person: Person) -> int:
         """Take their votes on others' answers back."""
-        names: set[str] = set()
-        with converted():
-            async for name, _ in self._client.zscan_iter(
-                keys.VOTES, match=f"* {_literal(person.key)}", count=PAGE
-            ):
-                names.add(str(name))
         count = 0
-        for name in sorted(names):
-            turn = name.partition(" ")[0]
+        for turn in await self._turns_in(keys.VOTES, person):
             with converted():
                 count += await self._unvote(
                     [
@@ -133,6 +133,27 @@ class Forgetting:
                     [turn, person.key],
                 )
         return count
+
+    async def _reasons(self, person: Person) -> int:
+        """Take out why they voted against others' answers."""
+        turns = await self._turns_in(keys.REASONS, person)
+        for turn in turns:
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hdel(keys.reasons(turn), person.key)
+            pipe.zrem(keys.REASONS, f"{turn} {person.key}")
+            with converted():
+                await pipe.execute()
+        return len(turns)
+
+    async def _turns_in(self, names: str, person: Person) -> list[str]:
+        """The turns of a person's entries in a sorted set of `{turn} {person}`."""
+        found: set[str] = set()
+        with converted():
+            async for name, _ in self._client.zscan_iter(
+                names, match=f"* {_literal(person.key)}", count=PAGE
+            ):
+                found.add(str(name).partition(" ")[0])
+        return sorted(found)
 
     async def _take_out(self, stream: str, person: Person) -> int:
         start, count = "-", 0

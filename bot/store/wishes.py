@@ -12,7 +12,7 @@ from bot.domain import MessageRef, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
-from bot.store.turn_hash import to_hash
+from bot.store.turn_hash import home_of, to_hash
 from bot.store.turns import Turns
 
 MOST_RETRIES: Final = 5
@@ -83,6 +83,8 @@ class Wishes:
                     keys.conversation(turn.conversation.key),
                     keys.inbox(turn.question.platform),
                     keys.open_turns(turn.conversation.key),
+                    keys.asked_by(turn.asker.key),
+                    keys.asked_in(home_of(turn)),
                     *_seen(word),
                 ],
                 [
