@@ -6,7 +6,6 @@ is read back from a platform makes no votes of what stood there before (`Votes.w
 is that they asked, and when; else the next reading would bring their votes back.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,10 +21,6 @@ from bot.store.turns import Turns
 PAGE: Final = 500
 """Entries that one step looks at, so that nobody else waits long."""
 
-Eraser = Callable[[Person, Sequence[str]], Awaitable[int]]
-"""Takes out what another room keeps of a person, or of the turns of these ids; how much it was.
-May be repeated. Raises StoreUnavailable."""
-
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
@@ -38,12 +33,11 @@ class Forgotten:
 
 
 class Forgetting:
-    """Forgets in Redis; `others` are the rooms that keep more."""
+    """Forgets in Redis."""
 
-    def __init__(self, client: Client, turns: Turns, others: Sequence[Eraser] = ()) -> None:
+    def __init__(self, client: Client, turns: Turns) -> None:
         self._client = client
         self._turns = turns
-        self._others = others
         self._turn = script(client, "forget_turn")
         self._unvote = script(client, "unvote")
         self._sweep = script(client, "sweep")
@@ -56,16 +50,14 @@ class Forgetting:
         with converted():
             await self._client.hset(keys.FORGOTTEN, person.key, at)
         remarks = await self._take_out(keys.REMARKS, person)
-        questions, turn_ids = await self._questions(person)
+        questions = await self._questions(person)
         votes = await self._votes(person)
         remarks += await self._reasons(person)
-        for erase in self._others:
-            remarks += await erase(person, turn_ids)
         await self._take_out(keys.EVENTS, person)
         await self._name(person)
         return Forgotten(questions, votes, remarks)
 
-    async def _questions(self, person: Person) -> tuple[int, list[str]]:
+    async def _questions(self, person: Person) -> int:
         with converted():
             turn_ids = sorted(
                 str(each) for each in await self._client.smembers(keys.asked_by(person.key))
@@ -79,7 +71,7 @@ class Forgetting:
                         await self._client.srem(keys.asked_by(person.key), turn_id)
                 else:
                     count += await self._forget(turn, person)
-        return count, turn_ids
+        return count
 
     async def _forget(self, turn: Turn, person: Person) -> int:
         conversation = turn.conversation.key
@@ -106,6 +98,8 @@ class Forgetting:
                         keys.REASONS,
                         keys.retries(turn.id),
                         keys.RETRIED,
+                        keys.material(turn.id),
+                        keys.talk(conversation),
                     ],
                     [
                         turn.id,
