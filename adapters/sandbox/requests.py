@@ -1,8 +1,9 @@
 """What the control API is asked for: bodies and queries, as forms."""
 
+import base64
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Base64Bytes, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from adapters.sandbox.bodies import Body, a_person, not_blank, one_of
@@ -19,11 +20,18 @@ _Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValida
 _Emoji = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
+def _decoded(data: object) -> bytes:
+    try:
+        return base64.b64decode(data if isinstance(data, str) else "?", validate=True)
+    except ValueError:
+        raise PydanticCustomError("base64", "must be base64") from None
+
+
 class SentFile(Body):
     """A file of a message; `data` is base64."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    data: Base64Bytes
+    data: Annotated[bytes, BeforeValidator(_decoded)]
 
 
 class PostMessage(Body):
