@@ -32,6 +32,9 @@ RETRY_S: Final = 0.5
 DEFAULT_CONTEXT: Final = 4096
 """Tokens assumed where the model's server does not tell its context."""
 
+LEAST_SHARE: Final = 1 / 64
+"""Of a question's files: less is not tried where a server finds even that too long."""
+
 WHOLE: Final = frozenset({"stop", "length", "cancelled", "deadline"})
 """Ends of an answer that are no problem of the model's server."""
 
@@ -73,13 +76,14 @@ class Generation:
         held: tuple[Turn, ...] = ()
         window: Turn | None = None
         context: Context | None = None
+        share = 1.0
         while True:
             try:
                 if window is not None:
                     await self._turns.set_window(turn.conversation, window.id)
                 held = ()
                 context = context or await self._gathered(turn, source)
-                prompt, to_tell = await self._prompt(turn, context)
+                prompt, to_tell = await self._prompt(turn, context, share)
                 held = prompt.turns
                 stream = self._model.stream(
                     prompt.messages, self.release.sampling, user=turn.asker.key, begun=begun
@@ -114,11 +118,15 @@ class Generation:
                 told = "store"
                 await asyncio.sleep(RETRY_S)
             except TooLong:
-                if not held:
+                # The server counts more than we estimate: half of the memory is enough, or of
+                # what the question came with.
+                if held:
+                    window = (*held, turn)[(len(held) + 1) // 2]
+                elif context is not None and context.can_shrink and share > LEAST_SHARE:
+                    share /= 2
+                else:
                     yield Ended("error", "too_long")
                     return
-                # The server counts more than we estimate: half of the memory is enough.
-                window = (*held, turn)[(len(held) + 1) // 2]
             except Busy:
                 yield Ended("error", "busy")
                 return
@@ -135,22 +143,28 @@ class Generation:
     def _sees(self, served: Served) -> bool:
         return self._images == "on" or (self._images == "auto" and served.sees)
 
-    async def _prompt(self, turn: Turn, context: Context) -> tuple[Prompt, tuple[str, ...]]:
-        """The prompt of a turn, and the notes on what is not in it."""
+    async def _prompt(
+        self, turn: Turn, context: Context, share: float
+    ) -> tuple[Prompt, tuple[str, ...]]:
+        """The prompt of a turn, and the notes on what is not in it.
+
+        With a `share` under 1, so much of the question's files, and nothing from before it.
+        """
         served = await self._model.served()
         budget = (served.context or DEFAULT_CONTEXT) - self.release.sampling.max_tokens
         past = await self._memory(turn)
         most = self._settings.history_turns
         kept = past if len(past) <= most else past[len(past) - most // 2 :]
-        is_from_the_start = await self._turns.window(turn.conversation) is None
+        is_whole = share == 1 and len(kept) == len(past)
+        has_talk = is_whole and await self._turns.window(turn.conversation) is None
         prompt = await fit(
             system=self.release.system_prompt,
             history=kept,
             question=turn.text,
             quotes=turn.quotes,
-            material=context.material,
+            material=context.material.cut(share),
             materials=await self._context.past(kept) if self._context else {},
-            talk=context.talk if is_from_the_start and len(kept) == len(past) else NO_TALK,
+            talk=context.talk if has_talk else NO_TALK,
             budget=budget,
             count=self._model.count_tokens,
         )
@@ -166,7 +180,7 @@ class Generation:
             *notes.of_material(prompt.material, left_out),
             *context.notes,
             *prompt.notes,
-            *((notes.OLDER,) if len(kept) < len(past) else ()),
+            *(() if is_whole else (notes.OLDER,)),
         )
         return prompt, tuple(dict.fromkeys(told))
 

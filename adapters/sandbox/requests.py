@@ -1,9 +1,9 @@
 """What the control API is asked for: bodies and queries, as forms."""
 
 import base64
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from adapters.sandbox.bodies import Body, a_person, not_blank, one_of
@@ -35,22 +35,23 @@ class SentFile(Body):
 
 
 class PostMessage(Body):
-    """Body of `POST /control/{platform}/messages`; with files the text may be blank."""
+    """Body of `POST /control/{platform}/messages`."""
+
+    channel: _Channel
+    user: _Person
+    text: _Text
+    thread: _Id | None = None
+    reply_to: _Id | None = None
+
+
+class UploadFiles(Body):
+    """Body of `POST /control/{platform}/uploads`; the text may be empty."""
 
     channel: _Channel
     user: _Person
     text: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS)] = ""
     thread: _Id | None = None
-    reply_to: _Id | None = None
-    files: tuple[SentFile, ...] = Field(default=(), strict=False)
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.files:
-            not_blank(self.text)
-        elif self.reply_to is not None:
-            raise PydanticCustomError("reply", "files go with no reply_to; use thread")
-        return self
+    files: Annotated[tuple[SentFile, ...], Field(min_length=1, strict=False)]
 
 
 class ForwardMessage(Body):

@@ -22,14 +22,26 @@ from adapters.history import History
 from adapters.markdown import split
 from adapters.pacing import Pacing
 from adapters.side import Side
+from bot.context.gathering import Gathering
 from bot.core import Chat
-from bot.domain import Incoming, MessageRef, Person, Platform, Reaction, Release, Sampling, Turn
+from bot.domain import (
+    Attachment,
+    Incoming,
+    MessageRef,
+    Person,
+    Platform,
+    Reaction,
+    Release,
+    Sampling,
+    Turn,
+)
 from bot.feedback.voting import Voting
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.parts import Parts
-from bot.settings import ChatSettings
+from bot.settings import ChatSettings, ContextSettings
 from bot.store.inbox import Inbox
+from bot.store.materials import Materials
 from bot.store.people import People
 from bot.store.places import Places
 from bot.store.turns import Turns
@@ -71,7 +83,11 @@ class Town:
         )
         self.ana, self.bo = (Person(self.platform, name, name) for name in ("ana", "bo"))
         ref = MessageRef(self.platform, "T1", self.room.channel, "question")
-        self.question = Incoming(ref, self.ana, "Why?", "dm", sent_at=time.time())
+        file = Attachment("F1", "a.txt", "text/plain", 4, "here")
+        self.room.files[file.id] = b"teal"
+        self.question = Incoming(
+            ref, self.ana, "Why?", "dm", sent_at=time.time(), attachments=(file,)
+        )
 
     @property
     def redelivers(self) -> bool:
@@ -223,7 +239,14 @@ class Life:
         store, chat = WiredRedis(client, wire), ChatSettings()
         turns, people, places = Turns(store), People(store), Places(store)
         inbox = Inbox(store, name, total=chat.max_waiting, each=chat.max_waiting_conversation)
-        generation = Generation(turns=turns, model=self.model, release=RELEASE, chat=chat, wait_s=5)
+        generation = Generation(
+            turns=turns,
+            model=self.model,
+            release=RELEASE,
+            chat=chat,
+            wait_s=5,
+            context=Gathering(Materials(store, keep_s=60), turns, ContextSettings()),
+        )
         core = Chat(
             intake=Intake(inbox, turns, people, RELEASE.id),
             inbox=inbox,

@@ -98,7 +98,7 @@ async def test_no_more_is_taken_than_the_platforms_take() -> None:
 async def test_files_and_forwards_go_over_the_control_api() -> None:
     async with serving() as world, aiohttp.ClientSession(world.sandbox.url) as session:
         files = [{"name": "a.txt", "data": base64.b64encode(b"teal").decode()}]
-        url = "/control/slack/messages"
+        url = "/control/slack/uploads"
         async with session.post(url, json={**WHERE, "text": "", "files": files}) as answer:
             sent = (await answer.json())["id"]
         forward = {**WHERE, "message": sent, "to": "random"}
@@ -107,7 +107,8 @@ async def test_files_and_forwards_go_over_the_control_api() -> None:
         (view,) = world.slack.messages(channel="random", user="bob")
         assert view.text == "↪ \na.txt: teal"
         for wrong in (
-            {"text": " "},
+            {"text": "no files"},
+            {"text": "no files", "files": []},
             {"text": "", "files": [{"name": "a.txt", "data": "no base64!"}]},
             {"text": "", "files": [{"name": "", "data": ""}]},
             {"text": "x", "files": files, "reply_to": sent},

@@ -126,7 +126,7 @@ def test_files_come_with_a_message_and_with_what_is_shared_in_it() -> None:
         "channel": "D1",
         "user": "U1",
         "ts": "1.000001",
-        "files": [file, {"mode": "tombstone"}, 3],
+        "files": [file, {"id": "F0", "mode": "tombstone"}, 3],
         "attachments": [
             {"is_share": True, "files": [{"id": "F2", "title": "B", "size": "x"}], "text": "<@U2>"},
             {"from_url": "https://example.com", "text": "an unfolded link"},
