@@ -66,10 +66,13 @@ class Composer:
             return Context()
         return await self._context.of(turn, source, sees=self._sees(await self._model.served()))
 
-    async def compose(self, turn: Turn, context: Context, first: str | None = None) -> Ask:
+    async def compose(
+        self, turn: Turn, context: Context, first: str | None = None, share: float = 1.0
+    ) -> Ask:
         """What the model is asked for a turn; its memory begins with the turn `first`, if given.
 
-        Raises TooLong, ModelUnavailable, ModelError, StoreUnavailable.
+        With a `share` under 1, so much of the question's files, and nothing from before it. Raises
+        TooLong, ModelUnavailable, ModelError, StoreUnavailable.
         """
         if first is not None:
             await self._set_window(turn, first)
@@ -79,9 +82,9 @@ class Composer:
         past = await self._memory(turn, first)
         most = self._settings.history_turns
         kept = past if len(past) <= most else past[len(past) - most // 2 :]
-        is_from_the_start = (
-            first is None
-            and len(kept) == len(past)
+        is_whole = first is None and share == 1 and len(kept) == len(past)
+        has_talk = (
+            is_whole
             and await self._turns.window(turn.conversation) is None
             and not await self._turns.began_anew(turn.conversation)
         )
@@ -90,9 +93,9 @@ class Composer:
             history=kept,
             question=turn.text,
             quotes=turn.quotes,
-            material=context.material,
+            material=context.material.cut(share),
             materials=await self._context.past(kept) if self._context else {},
-            talk=context.talk if is_from_the_start else NO_TALK,
+            talk=context.talk if has_talk else NO_TALK,
             budget=(served.context or DEFAULT_CONTEXT) - drawn.max_tokens,
             count=self._model.count_tokens,
         )
@@ -107,7 +110,7 @@ class Composer:
             *notes.of_material(prompt.material, left_out),
             *context.notes,
             *prompt.notes,
-            *((notes.OLDER,) if len(kept) < len(past) else ()),
+            *(() if is_whole else (notes.OLDER,)),
         )
         return Ask(prompt.messages, prompt.turns, drawn, tuple(dict.fromkeys(told)))
 

@@ -26,6 +26,9 @@ log = structlog.get_logger()
 
 RETRY_S: Final = 0.5
 
+LEAST_SHARE: Final = 1 / 64
+"""Of a question's files: less is not tried where a server finds even that too long."""
+
 WHOLE: Final = frozenset({"stop", "length", "cancelled", "deadline"})
 """Ends of an answer that are no problem of the model's server."""
 
@@ -64,11 +67,12 @@ class Generation:
         held: tuple[Turn, ...] = ()
         first: str | None = None
         context: Context | None = None
+        share = 1.0
         while True:
             try:
                 held = ()
                 context = context or await self._composer.gather(turn, source)
-                ask = await self._composer.compose(turn, context, first)
+                ask = await self._composer.compose(turn, context, first, share)
                 held, notes = ask.turns, ask.notes
                 stream = self._model.stream(
                     ask.messages, ask.sampling, user=turn.asker.key, begun=begun
@@ -103,11 +107,15 @@ class Generation:
                 told = "store"
                 await asyncio.sleep(RETRY_S)
             except TooLong:
-                if not held:
+                # The server counts more than we estimate: half of the memory is enough, or of
+                # what the question came with.
+                if held:
+                    first = (*held, turn)[(len(held) + 1) // 2].first
+                elif context is not None and context.can_shrink and share > LEAST_SHARE:
+                    share /= 2
+                else:
                     yield Ended("error", "full" if turn.kept else "too_long")
                     return
-                # The server counts more than we estimate: half of the memory is enough.
-                first = (*held, turn)[(len(held) + 1) // 2].first
             except Busy:
                 yield Ended("error", "busy")
                 return

@@ -21,7 +21,8 @@ class ScriptedModel:
 
     A piece that is an Exception breaks the connection off; one that is bytes is sent as it is.
     `refuse` is a status and an OpenAI error code to answer instead. With an `api_key`, only who
-    shows it is served; with `longest`, a prompt of more messages is refused for its length. Fields
+    shows it is served; with `longest`, a prompt of more messages is refused for its length, and
+    with `longest_text` one of more characters. Fields
     named in `unknown` are refused, as OpenAI refuses fields that it does not know. One that `sees`
     tells so as OpenRouter does.
 
@@ -42,6 +43,7 @@ class ScriptedModel:
     requests: list[dict[str, Any]] = field(default_factory=list)
     api_key: str | None = None
     longest: int | None = None
+    longest_text: int | None = None
     unknown: tuple[str, ...] = ()
     continues: bool = True
     sees: bool = False
@@ -82,7 +84,10 @@ class ScriptedModel:
             *messages, last = messages
             half = last["content"]
         refuse = self.refuse
-        if self.longest is not None and len(messages) > self.longest:
+        size = sum(len(message["content"]) for message in messages)
+        if (self.longest is not None and len(messages) > self.longest) or (
+            self.longest_text is not None and size > self.longest_text
+        ):
             refuse = 400, "context_length_exceeded"
         if refuse is not None:
             status, code = refuse

@@ -1,8 +1,9 @@
 """What the control API is asked for: bodies and queries, as forms."""
 
-from typing import Annotated, Self
+import base64
+from typing import Annotated
 
-from pydantic import AfterValidator, Base64Bytes, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from adapters.sandbox.bodies import Body, a_person, not_blank, one_of
@@ -19,30 +20,38 @@ _Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValida
 _Emoji = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
+def _decoded(data: object) -> bytes:
+    try:
+        return base64.b64decode(data if isinstance(data, str) else "?", validate=True)
+    except ValueError:
+        raise PydanticCustomError("base64", "must be base64") from None
+
+
 class SentFile(Body):
     """A file of a message; `data` is base64."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    data: Base64Bytes
+    data: Annotated[bytes, BeforeValidator(_decoded)]
 
 
 class PostMessage(Body):
-    """Body of `POST /control/{platform}/messages`; with files the text may be blank."""
+    """Body of `POST /control/{platform}/messages`."""
+
+    channel: _Channel
+    user: _Person
+    text: _Text
+    thread: _Id | None = None
+    reply_to: _Id | None = None
+
+
+class UploadFiles(Body):
+    """Body of `POST /control/{platform}/uploads`; the text may be empty."""
 
     channel: _Channel
     user: _Person
     text: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS)] = ""
     thread: _Id | None = None
-    reply_to: _Id | None = None
-    files: tuple[SentFile, ...] = Field(default=(), strict=False)
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.files:
-            not_blank(self.text)
-        elif self.reply_to is not None:
-            raise PydanticCustomError("reply", "files go with no reply_to; use thread")
-        return self
+    files: Annotated[tuple[SentFile, ...], Field(min_length=1, strict=False)]
 
 
 class ForwardMessage(Body):

@@ -7,6 +7,8 @@ from bot.domain import Attachment, Quote
 
 Json = Mapping[str, Any]
 
+GONE = ("tombstone", "hidden_by_limit")
+"""Modes of files that are no longer there, or no longer shown by a free workspace."""
 DEPTH = 12
 """Blocks inside blocks that are looked into."""
 
@@ -14,7 +16,11 @@ DEPTH = 12
 def files(message: Json) -> tuple[Attachment, ...]:
     """The files of a message, and of the messages shared in it."""
     shared = (file for one in _shared(message) for file in _objects(one, "files"))
-    return tuple(_file(file) for file in (*_objects(message, "files"), *shared) if file.get("id"))
+    return tuple(
+        _file(file)
+        for file in (*_objects(message, "files"), *shared)
+        if file.get("id") and file.get("mode") not in GONE
+    )
 
 
 def quotes(message: Json, plain: Callable[[str], str]) -> tuple[Quote, ...]:
@@ -70,7 +76,7 @@ def _file(file: Json) -> Attachment:
         name=str(file.get("name") or file.get("title") or file["id"]),
         kind=str(file.get("mimetype") or ""),
         size=size if isinstance(size, int) else 0,
-        # A file that was deleted, or lies with somebody else (Google Drive), has no address here.
+        # A file of another workspace may come without its address (Slack Connect).
         url=str(file.get("url_private_download") or file.get("url_private") or ""),
     )
 

@@ -84,7 +84,7 @@ class SlackHistory:
         own = Hosts(client.base_url)
         hosts = Hosts(client.base_url, "slack-files.com", "slack-edge.com")
         if not file.url:
-            raise Unreadable("gone")
+            raise Unreadable("denied")  # it lies elsewhere, or is shown by a further call only
         return await Files(hosts, trusted=own, token=client.token).fetch(file, most)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:

@@ -5,9 +5,9 @@ What a passing failure left unread is not kept, so the next try reads it again.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -32,6 +32,9 @@ from bot.store.turns import Turns
 
 log = structlog.get_logger()
 
+_Result = TypeVar("_Result")
+
+RETRY_S: Final = 0.5
 MIB: Final = 1024 * 1024
 TALK_CHARACTERS: Final = 100_000
 """Of a talk that are kept: more than a hundred long messages."""
@@ -46,6 +49,11 @@ class Context:
     material: Material = NO_MATERIAL
     talk: Talk = NO_TALK
     notes: tuple[str, ...] = ()
+
+    @property
+    def can_shrink(self) -> bool:
+        """Whether a prompt could do with less of it."""
+        return bool(self.material.documents or self.material.images or self.talk.lines)
 
 
 class Gathering:
@@ -117,8 +125,7 @@ class Gathering:
         if not _follows_something(first):
             return NO_TALK, False, ()
         try:
-            async with asyncio.timeout(self._settings.read_s):
-                found = await source.talk(first, self._settings.thread_messages)
+            found = await self._tried(lambda: source.talk(first, self._settings.thread_messages))
         except MessageGone as error:
             log.info("talk not shown", turn=turn.id, error=str(error))
             return NO_TALK, True, (notes.FORBIDDEN,)
@@ -133,8 +140,7 @@ class Gathering:
         if not turn.attachments:
             return (), []
         try:
-            async with asyncio.timeout(self._settings.read_s):
-                question = await source.question(turn.question)
+            question = await self._tried(lambda: source.question(turn.question))
         except (PlatformUnavailable, TimeoutError) as error:
             log.warning("files not found", turn=turn.id, error=repr(error))
             return (), [Unread(file.name, "unavailable") for file in turn.attachments]
@@ -144,6 +150,18 @@ class Gathering:
         if question is None:
             return (), [Unread(file.name, "gone") for file in turn.attachments]
         return question.attachments, []
+
+    async def _tried(self, call: Callable[[], Awaitable[_Result]]) -> _Result:
+        """What a call gives, which is made once more where the platform fails.
+
+        Raises TimeoutError when all of it takes too long, and what the second call raises.
+        """
+        async with asyncio.timeout(self._settings.read_s):
+            try:
+                return await call()
+            except PlatformUnavailable as error:
+                await asyncio.sleep(error.retry_after_s or RETRY_S)
+            return await call()
 
     async def _read(
         self, question: MessageRef, source: Source, files: Sequence[Attachment], *, sees: bool
@@ -175,11 +193,13 @@ class Gathering:
         if (reason := _refused(file, most, sees=sees)) is not None:
             return Unread(file.name, reason)
         try:
-            async with asyncio.timeout(self._settings.read_s):
-                data = await source.fetch(question, file, most)
+            data = await self._tried(lambda: source.fetch(question, file, most))
             return await self._extraction.read(file.name, data, sees=sees)
-        except TimeoutError:
+        except (PlatformUnavailable, TimeoutError) as error:
+            log.warning("file not fetched", file=file.id, error=repr(error))
             return Unread(file.name, "unavailable")
+        except MessageGone:
+            return Unread(file.name, "gone")
         except Unreadable as error:
             log.info("file not read", file=file.id, kind=file.kind, reason=error.reason)
             return Unread(file.name, error.reason)

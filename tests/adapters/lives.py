@@ -25,16 +25,28 @@ from adapters.markdown import split
 from adapters.pacing import Pacing
 from adapters.side import Side
 from bot.composing import Composer
+from bot.context.gathering import Gathering
 from bot.core import Chat
-from bot.domain import Incoming, MessageRef, Person, Platform, Reaction, Release, Sampling, Turn
+from bot.domain import (
+    Attachment,
+    Incoming,
+    MessageRef,
+    Person,
+    Platform,
+    Reaction,
+    Release,
+    Sampling,
+    Turn,
+)
 from bot.feedback.voting import Voting
 from bot.gate import Gate
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.parts import Parts
-from bot.settings import AccessSettings, ChatSettings
+from bot.settings import AccessSettings, ChatSettings, ContextSettings
 from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
+from bot.store.materials import Materials
 from bot.store.people import People
 from bot.store.personas import Personas
 from bot.store.places import Places
@@ -80,7 +92,11 @@ class Town:
         )
         self.ana, self.bo = (Person(self.platform, name, name) for name in ("ana", "bo"))
         ref = MessageRef(self.platform, "T1", self.room.channel, "question")
-        self.question = Incoming(ref, self.ana, "Why?", "dm", sent_at=time.time())
+        file = Attachment("F1", "a.txt", "text/plain", 4, "here")
+        self.room.files[file.id] = b"teal"
+        self.question = Incoming(
+            ref, self.ana, "Why?", "dm", sent_at=time.time(), attachments=(file,)
+        )
 
     @property
     def redelivers(self) -> bool:
@@ -245,7 +261,12 @@ class Life:
         personas = Personas(store)
         gate = Gate(AccessSettings(), Refusals(store), BotRows(store))
         composer = Composer(
-            turns=turns, model=self.model, release=RELEASE, chat=chat, personas=personas
+            turns=turns,
+            model=self.model,
+            release=RELEASE,
+            chat=chat,
+            personas=personas,
+            context=Gathering(Materials(store, keep_s=60), turns, ContextSettings()),
         )
         generation = Generation(composer, self.model, wait_s=5)
         core = Chat(

@@ -231,3 +231,15 @@ async def test_without_the_intent_a_discord_thread_is_not_shown_and_that_is_told
         await at.turn(await at.say("@candor and?", thread=root))
         assert "A topic" not in at.last_question()
         assert "_(I may not read what was written here before" in at.shown()
+
+
+async def test_where_the_server_counts_more_than_we_do_less_of_the_files_is_sent(
+    client: "Redis",
+) -> None:
+    server = ScriptedModel(answer=lambda messages: ["Done."], longest_text=3000)
+    async with table("slack", client, server) as at:
+        text = "".join(f"line {number}\n" for number in range(1000))
+        await at.turn(await at.send("@candor sum up", {"long.txt": text.encode()}))
+        assert len(at.last_question()) <= 3000
+        assert at.last_question().endswith("\n\nsum up")
+        assert at.shown().startswith("Done.\n\n_(I read only the beginning of long.txt)_")

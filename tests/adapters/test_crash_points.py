@@ -31,6 +31,7 @@ PLATFORMS = get_args(Platform)
 SOON = {
     "bot.answer.SAVE_S": 0.001,
     "bot.answer.RETRY_S": 0.01,
+    "bot.context.gathering.RETRY_S": 0.005,
     "bot.generation.RETRY_S": 0.01,
     "bot.insist.PAUSE_S": 0.005,
     "bot.insist.PAUSE_MAX_S": 0.02,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adapters import wording
 from adapters.draft import Draft
-from bot.events import Anew, Ended, Event, Problem, Text, Waiting
+from bot.events import Anew, Ended, Event, Note, Problem, Text, Waiting
 
 
 def shown(*events: Event) -> str:
@@ -152,3 +152,21 @@ def test_only_the_texts_since_the_last_beginning_count_at_the_end(
         events.append(Text(text))
     whole = "".join(texts[cut:] if cut < len(texts) else texts).strip()
     assert shown(*events, Ended("stop")) == (whole or wording.EMPTY_ANSWER)
+
+
+def test_notes_stand_once_under_an_answer_that_has_ended_and_not_before() -> None:
+    events = (Text("It is"), Note("I can't read a.zip"), Note("I can't read a.zip"))
+    assert shown(*events) == "It is"
+    assert shown(*events, Ended("stop")) == "It is\n\n_(I can't read a.zip)_"
+    whole = shown(*events, Note("older messages left out"), Ended("length"))
+    assert whole == (
+        f"It is\n\n{wording.CUT_BY_LENGTH}\n_(I can't read a.zip)_\n_(older messages left out)_"
+    )
+
+
+def test_notes_outlive_an_answer_that_begins_again_and_explain_one_that_is_empty() -> None:
+    assert shown(Note("left out"), Text("a"), Anew(), Text("b"), Ended("stop")) == (
+        "b\n\n_(left out)_"
+    )
+    assert shown(Note("left out"), Ended("stop")) == f"{wording.EMPTY_ANSWER}\n_(left out)_"
+    assert "left out" not in shown(Note("left out"), Ended("cancelled", "withdrawn"))

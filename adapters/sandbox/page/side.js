@@ -259,10 +259,10 @@ export class Side {
     const reply_to = target?.kind === "reply" ? target.view.id : null;
     let sent = null;
     try {
-      sent = await call(`${this.name}/messages`, {
-        channel: this.channel, user: this.person, text, thread, reply_to,
-        files: await this.attachments.encoded(),
-      });
+      const message = { channel: this.channel, user: this.person, text, thread };
+      sent = files.length
+        ? await call(`${this.name}/uploads`, { ...message, files: await this.attachments.encoded() })
+        : await call(`${this.name}/messages`, { ...message, reply_to });
       this.attachments.set(this.attachments.files.filter((file) => !files.includes(file)));
       // Only what was sent goes; a person may have typed on.
       box.value = box.value.startsWith(text) ? box.value.slice(text.length) : box.value;

@@ -81,7 +81,7 @@ async def test_a_passing_failure_is_told_and_not_kept(client: "Redis") -> None:
     room = Room()
     asked = with_files(room, turn(), a=b"teal")
     one = gathering(client)
-    room.meets("question", later())
+    room.meets("question", later(), later())
     context = await one.of(asked, room, sees=False)
     assert context.material.unread == (Unread("a.txt", "unavailable"),)
     room.meets("fetch", Unreadable("unavailable"))
@@ -161,7 +161,7 @@ async def test_a_thread_that_cannot_be_read_now_is_read_with_the_next_question(
     client: "Redis",
 ) -> None:
     room = Room(said=TALK)
-    room.meets("talk", later())
+    room.meets("talk", later(), later())
     asked = await accepted(client, turn(conversation=THREAD))
     one = gathering(client)
     context = await one.of(asked, room, sees=False)
