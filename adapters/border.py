@@ -15,11 +15,12 @@ import structlog
 
 from adapters import wording
 from adapters.delivery import deliver
-from adapters.history import History
+from adapters.history import FullHistory, History
 from adapters.pacing import Pacing
 from adapters.reply import Reply
 from adapters.rereads import Rereads
 from adapters.surface import Book, Content, Surface
+from bot.access import Refused
 from bot.core import Chat
 from bot.domain import Incoming, MessageRef, Person, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
@@ -76,6 +77,11 @@ class Border:
         """Set when the process has to end at once: nothing more is said."""
 
     @property
+    def bots(self) -> frozenset[str]:
+        """The ids of bots whose messages may be questions."""
+        return self._chat.gate.bots
+
+    @property
     def is_holding(self) -> bool:
         """Whether messages or reactions wait in memory for the store."""
         return self._held > 0
@@ -127,17 +133,19 @@ class Border:
         )
         if taken == "busy":
             await self._say(wording.problem("busy"), incoming, surface)
+        elif isinstance(taken, Refused):
+            await self._refuse(taken, incoming, surface)
         if notice is not None and taken != "new" and not await self._book.knows(notice):
             await self._take_back(notice, surface)
 
     async def answer(
-        self, turn: Turn, surface: Surface, history: History, *, resumed: bool
+        self, turn: Turn, surface: Surface, history: FullHistory, *, resumed: bool
     ) -> None:
         """Answer a turn of the inbox to its end, in the channel and in the store."""
         if resumed:
             await self._look_again(turn, history)
         while True:
-            answer = self._chat.answer(turn, resumed=resumed)
+            answer = self._chat.answer(turn, resumed=resumed, source=history)
             reply = Reply(turn, surface, self._book, resumed=resumed)
             try:
                 try:
@@ -243,6 +251,18 @@ class Border:
             await self._chat.deleted(turn.question)
         elif question.text != turn.text:
             await self._chat.edited(turn.question, question.text)
+
+    async def _refuse(self, refused: Refused, incoming: Incoming, surface: Surface) -> None:
+        """Tell a person that they are refused, where that disturbs nobody, once a while."""
+        if not (surface.is_discreet or is_surely_ours(incoming)):
+            return
+        try:
+            if await self._chat.gate.may_tell(incoming):
+                await surface.tell(incoming.author, wording.not_allowed(refused.reason))
+        except (StoreUnavailable, PlatformUnavailable, MessageGone) as error:
+            log.warning("person not told", message=incoming.ref.key, error=str(error))
+        except Exception:
+            log.exception("person not told", message=incoming.ref.key)
 
     async def _say(self, text: str, incoming: Incoming, surface: Surface) -> MessageRef | None:
         """Tell a person something that is no answer; None when it cannot be told."""

@@ -55,7 +55,7 @@ class FrontDesk:
             return await self._voted(press, sign)
         wish = WISHES[press.control]
         outcome = await self._hold.by_turn(wish, press.turn, press.person, press.standing)
-        line = wording.refused(outcome)
+        line = wording.not_held(outcome)
         return None if line is None else Said(line)
 
     async def stop_in(
@@ -66,7 +66,7 @@ class FrontDesk:
         Raises StoreUnavailable.
         """
         outcome = await self._hold.stop_in(conversation, person, standing)
-        line = wording.NOTHING_RUNS if outcome == "ended" else wording.refused(outcome)
+        line = wording.NOTHING_RUNS if outcome == "ended" else wording.not_held(outcome)
         return None if line is None else Said(line)
 
     async def command(self, command: Command) -> Said:

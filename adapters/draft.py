@@ -6,7 +6,7 @@ from typing import Final
 from adapters import wording
 from adapters.markdown import closed
 from bot.domain import Control
-from bot.events import Anew, Ended, Event, Text, Waiting
+from bot.events import Anew, Ended, Event, Note, Text, Waiting
 
 CUT: Final = frozenset({"length", "deadline", "cancelled"})
 """Ends of an answer that it can be continued after."""
@@ -23,6 +23,7 @@ class Draft:
         self._text: list[str] = []
         self._waiting = ""
         self._paused = ""
+        self._notes: list[str] = []
         self.ended: Ended | None = None
         self.changed = asyncio.Event()
         self.over = asyncio.Event()
@@ -34,6 +35,9 @@ class Draft:
             self._text.append(event.delta)
         elif isinstance(event, Anew):
             self._text.clear()
+        elif isinstance(event, Note):
+            if event.text not in self._notes:
+                self._notes.append(event.text)
         elif isinstance(event, Ended):
             self.ended = event
             self.over.set()
@@ -63,7 +67,10 @@ class Draft:
     def shown(self) -> str:
         """The text as it should stand in the channel now."""
         text = "".join(self._text).strip()
-        note = self._note(bool(text))
+        notes = [self._note(bool(text))]
+        if self.ended is not None and self.ended.problem != "withdrawn":
+            notes.append(wording.notes(self._notes))
+        note = "\n".join(each for each in notes if each)
         return f"{closed(text)}\n\n{note}" if text and note else text or note
 
     def _note(self, any_text: bool) -> str:

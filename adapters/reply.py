@@ -13,7 +13,7 @@ from adapters import wording
 from adapters.markdown import split
 from adapters.surface import Book, Content, Surface
 from bot.domain import Control, MessageRef, Turn
-from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
+from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable, WorkspaceGone
 from bot.insist import insist
 
 log = structlog.get_logger()
@@ -96,6 +96,8 @@ class Reply:
     async def _edit(self, part: int, content: Content, *, urgent: bool) -> None:
         try:
             await self._surface.edit(self._refs[part], content, turn=self._turn, urgent=urgent)
+        except WorkspaceGone:
+            raise
         except MessageGone as error:
             log.warning("part is gone", turn=self._turn, part=part, error=str(error))
         self._shown[part] = content

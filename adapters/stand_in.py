@@ -89,7 +89,7 @@ async def stand_in(settings: Settings) -> AsyncIterator[StandIn]:
 
 def configured(settings: Settings) -> bool:
     """Whether any platform is configured."""
-    return settings.discord.token is not None or settings.slack.bot_token is not None
+    return settings.discord.token is not None or settings.slack.is_configured
 
 
 def _made_up(prefix: str) -> SecretStr:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.domain import Control, MessageRef
+from bot.domain import Control, MessageRef, Person
 
 Known = Callable[[MessageRef], Awaitable[bool]]
 """Whether a message is in the book, as a part of any answer."""
@@ -58,6 +58,16 @@ class Surface(Protocol):
 
     async def seed(self, ref: MessageRef) -> None:
         """Put both thumbs under a part, so that a vote is one click; they are no votes themselves.
+
+        Raises PlatformUnavailable, MessageGone.
+        """
+
+    @property
+    def is_discreet(self) -> bool:
+        """Whether what is told one person is seen by nobody else."""
+
+    async def tell(self, person: Person, text: str) -> None:
+        """Tell one person something that is no answer, privately where `is_discreet`.
 
         Raises PlatformUnavailable, MessageGone.
         """

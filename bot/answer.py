@@ -12,9 +12,10 @@ from typing import Final
 
 import structlog
 
+from bot.context.source import Source
 from bot.domain import Turn, TurnStatus
 from bot.errors import StoreUnavailable
-from bot.events import Anew, Ended, Event, Events, Text, Waiting
+from bot.events import Anew, Ended, Event, Events, Note, Text, Waiting
 from bot.generation import Generation
 from bot.insist import insist
 from bot.line import Line
@@ -46,10 +47,11 @@ class Answer:
         line: Line,
         generation: Generation,
         resume_s: float,
+        source: Source | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`resumed`: another process, or an earlier try, may have begun it; half of an answer is
-        not taken up after `resume_s` seconds."""
+        not taken up after `resume_s` seconds. `source` is where the question's context is read."""
         self.turn = turn
         self._resumed = resumed
         self._inbox = inbox
@@ -57,6 +59,7 @@ class Answer:
         self._line = line
         self._generation = generation
         self._resume_s = resume_s
+        self._source = source
         self._clock = clock
         self._text: list[str] = []
         self._grown = asyncio.Event()
@@ -137,12 +140,14 @@ class Answer:
     async def _rest(self) -> Events:
         """What is still to be said."""
         turn = self.turn
+        for note in turn.notes:
+            yield Note(note)
         if turn.finish is not None:  # only the showing was left
             yield Ended(turn.finish)
         elif self._resumed and self._clock() - turn.since > self._resume_s:
             yield Ended("error", "interrupted")
         else:
-            async with aclosing(self._generation.events(turn, turn.answer)) as events:
+            async with aclosing(self._generation.events(turn, turn.answer, self._source)) as events:
                 async for event in events:
                     yield event
 
@@ -155,6 +160,9 @@ class Answer:
         elif isinstance(event, Anew):
             self._text.clear()
             self._grown.set()
+        elif isinstance(event, Note):
+            notes = dict.fromkeys((*self.turn.notes, event.text))
+            self.turn = replace(self.turn, notes=tuple(notes))
 
     async def _save_growth(self) -> None:
         """Save the text so far, again and again, until cancelled, and see whether it has to end

@@ -17,17 +17,22 @@ from redis.asyncio import Redis
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
+from adapters.closed_desk import ClosedDesk
 from adapters.discord.adapter import EDIT_INTERVAL_S as DISCORD_EDIT_INTERVAL_S
 from adapters.discord.adapter import DiscordAdapter
 from adapters.pacing import Pacing
 from adapters.side import Adapter, Side
 from adapters.slack.adapter import EDIT_INTERVAL_S as SLACK_EDIT_INTERVAL_S
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.installations import store_of
 from adapters.stand_in import configured, stand_in
+from bot.composing import Composer
+from bot.context.gathering import Gathering
 from bot.core import Chat
 from bot.domain import Platform, Release
 from bot.errors import ConfigError, FatalError, ModelError, ModelUnavailable
 from bot.feedback.voting import Voting
+from bot.gate import Gate
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model, Served
@@ -36,11 +41,16 @@ from bot.release import release_of
 from bot.settings import Settings
 from bot.signals import Stop, stop_signals, unless
 from bot.socket_path import socket_path
+from bot.store.bot_rows import BotRows
 from bot.store.connection import connect
 from bot.store.inbox import Inbox
+from bot.store.materials import Materials
 from bot.store.people import People
+from bot.store.personas import Personas
 from bot.store.places import Places
+from bot.store.refusals import Refusals
 from bot.store.releases import Releases
+from bot.store.tickets import Tickets
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.store.wishes import Wishes
@@ -143,16 +153,18 @@ async def _sides(
     )
     rooms = _Rooms(settings, client, model, release)
     sides: dict[str, Side] = {}
-    if settings.slack.bot_token is not None:
+    if settings.slack.is_configured:
         slack = rooms.border(Pacing(SLACK_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("slack", slack)
-        sides["Slack"] = rooms.side(
-            "slack", SlackAdapter(settings.slack, slack, catch_up, rooms.places), slack, catch_up
+        store = store_of(settings.slack, client)
+        in_slack = SlackAdapter(
+            settings.slack, slack, catch_up, rooms.places, ClosedDesk(), store=store
         )
+        sides["Slack"] = rooms.side("slack", in_slack, slack, catch_up)
     if settings.discord.token is not None:
         discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("discord", discord)
-        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places)
+        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places, rooms.tickets)
         sides["Discord"] = rooms.side("discord", adapter, discord, catch_up)
     return sides
 
@@ -166,6 +178,9 @@ class _Rooms:
         self._votes = settings.votes
         self.places = Places(client)
         self.turns, self._people = Turns(client), People(client)
+        self.personas = Personas(client)
+        self.gate = Gate(settings.access, Refusals(client), BotRows(client))
+        self.tickets = Tickets(client, self.turns)
         self._inbox = Inbox(
             client,
             worker_name(settings.state_dir),
@@ -173,7 +188,14 @@ class _Rooms:
             each=chat.max_waiting_conversation,
         )
         self._chat = Chat(
-            intake=Intake(self._inbox, self.turns, self._people, release.id),
+            intake=Intake(
+                self._inbox,
+                self.turns,
+                self._people,
+                release.id,
+                gate=self.gate,
+                personas=self.personas,
+            ),
             inbox=self._inbox,
             turns=self.turns,
             wishes=Wishes(
@@ -184,10 +206,20 @@ class _Rooms:
             ),
             places=self.places,
             generation=Generation(
-                turns=self.turns,
-                model=model,
-                release=release,
-                chat=chat,
+                Composer(
+                    turns=self.turns,
+                    model=model,
+                    release=release,
+                    chat=chat,
+                    personas=self.personas,
+                    context=Gathering(
+                        Materials(client, keep_s=settings.context.keep_days * 86_400),
+                        self.turns,
+                        settings.context,
+                    ),
+                    images=settings.context.images,
+                ),
+                model,
                 wait_s=settings.model.wait_s,
             ),
             chat=chat,

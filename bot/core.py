@@ -11,9 +11,12 @@ from functools import partial
 
 import structlog
 
+from bot.access import Refused
 from bot.answer import Answer
+from bot.context.source import Source
 from bot.domain import Incoming, MessageRef, Turn
 from bot.events import Ended
+from bot.gate import Gate
 from bot.generation import Generation
 from bot.hold import Hold
 from bot.insist import insist
@@ -56,15 +59,25 @@ class Chat:
             wishes, turns, places, generation.release.id, hush=self._hushed, clock=clock
         )
 
-    async def take(self, incoming: Incoming, notice: MessageRef | None = None) -> Taken | None:
+    @property
+    def gate(self) -> Gate:
+        """Who may ask."""
+        return self._intake.gate
+
+    async def take(
+        self, incoming: Incoming, notice: MessageRef | None = None
+    ) -> Taken | Refused | None:
         """Accept a message if it is a question for us, or do what it wishes of an answer that there
         is; see `Intake.take`."""
         word = word_of(incoming.text)
         obey = None if word is None else partial(self.hold.obey, word, incoming)
         return await self._intake.take(incoming, notice, obey)
 
-    def answer(self, turn: Turn, *, resumed: bool = False) -> Answer:
-        """The answer to a turn of the inbox. Show its events, then `close` it here."""
+    def answer(self, turn: Turn, *, resumed: bool = False, source: Source | None = None) -> Answer:
+        """The answer to a turn of the inbox. Show its events, then `close` it here.
+
+        `source` is where the question's files and what was said before it are read.
+        """
         answer = self._answers[turn.id] = Answer(
             turn,
             resumed=resumed,
@@ -73,6 +86,7 @@ class Chat:
             line=self._line,
             generation=self._generation,
             resume_s=self._settings.resume_s,
+            source=source,
             clock=self._clock,
         )
         return answer

@@ -41,6 +41,16 @@ class Anew:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What people should know of how the answer was made, such as a file that was not read.
+
+    Shown once, under the answer, and no part of it.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The answer is over; always the last event. `problem` is None when it is whole."""
 
@@ -48,5 +58,5 @@ class Ended:
     problem: Problem | None = None
 
 
-Event: TypeAlias = Waiting | Text | Anew | Ended
+Event: TypeAlias = Waiting | Text | Anew | Note | Ended
 Events: TypeAlias = AsyncGenerator[Event, None]

@@ -1,15 +1,17 @@
-"""From a turn to what the model says: the prompt, the stream, and patience with both."""
+"""From a turn to what the model says: the stream, and patience with the model and the store."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from bot.domain import Release, Sampling, Turn
+from bot.composing import Composer
+from bot.context.gathering import Context
+from bot.context.source import Source
+from bot.domain import Release, Turn
 from bot.errors import (
     Busy,
     ModelError,
@@ -17,17 +19,12 @@ from bot.errors import (
     StoreUnavailable,
     TooLong,
 )
-from bot.events import Anew, Ended, Events, Text, Waiting
+from bot.events import Anew, Ended, Events, Note, Text, Waiting
 from bot.model import Delta, Model
-from bot.prompt import Prompt, fit
-from bot.settings import ChatSettings
-from bot.store.turns import Turns
 
 log = structlog.get_logger()
 
 RETRY_S: Final = 0.5
-DEFAULT_CONTEXT: Final = 4096
-"""Tokens assumed where the model's server does not tell its context."""
 
 WHOLE: Final = frozenset({"stop", "length", "cancelled", "deadline"})
 """Ends of an answer that are no problem of the model's server."""
@@ -38,44 +35,49 @@ class Generation:
 
     def __init__(
         self,
-        *,
-        turns: Turns,
+        composer: Composer,
         model: Model,
-        release: Release,
-        chat: ChatSettings,
+        *,
         wait_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.release = release
-        self._turns = turns
+        """A model that is not there is waited for `wait_s` seconds."""
+        self._composer = composer
         self._model = model
-        self._settings = chat
         self._wait_s = wait_s
         self._clock = clock
 
-    async def events(self, turn: Turn, begun: str) -> Events:
+    @property
+    def release(self) -> Release:
+        """What answers."""
+        return self._composer.release
+
+    async def events(self, turn: Turn, begun: str, source: Source | None = None) -> Events:
         """The events of an answer, of which `begun` is there already.
 
-        Foreign trouble becomes the problem of the last one; the store is waited for.
+        `source` is where the question's files and what was said before it are read. Foreign trouble
+        becomes the problem of the last one; the store is waited for.
         """
         deadline = self._clock() + self._wait_s
         told: str | None = None
         new_text = False
         held: tuple[Turn, ...] = ()
         first: str | None = None
+        context: Context | None = None
         while True:
             try:
-                if first is not None:
-                    await self._set_window(turn, first)
                 held = ()
-                sampling = await self._sampling(turn)
-                prompt = await self._prompt(turn, sampling.max_tokens, first)
-                held = prompt.turns
+                context = context or await self._composer.gather(turn, source)
+                ask = await self._composer.compose(turn, context, first)
+                held, notes = ask.turns, ask.notes
                 stream = self._model.stream(
-                    prompt.messages, sampling, user=turn.asker.key, begun=begun
+                    ask.messages, ask.sampling, user=turn.asker.key, begun=begun
                 )
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
+                        for note in notes:  # not before the server has taken the prompt
+                            yield Note(note)
+                        notes = ()
                         if delta.restart:
                             begun = ""
                             yield Anew()
@@ -113,49 +115,6 @@ class Generation:
                 log.error("model refuses", turn=turn.id, error=str(error))
                 yield Ended("error", "model_refuses")
                 return
-
-    async def _sampling(self, turn: Turn) -> Sampling:
-        """The release's; what an answer had when it was continued is not of its new allowance."""
-        sampling = self.release.sampling
-        if not turn.kept:
-            return sampling
-        had = await self._model.count_begun(turn.kept_text.rstrip())
-        return replace(sampling, max_tokens=sampling.max_tokens + had)
-
-    async def _prompt(self, turn: Turn, most_tokens: int, first: str | None) -> Prompt:
-        """The prompt for an answer of so many tokens; the memory begins with `first`, if given."""
-        served = await self._model.served()
-        budget = (served.context or DEFAULT_CONTEXT) - most_tokens
-        past = await self._memory(turn, first)
-        most = self._settings.history_turns
-        kept = past if len(past) <= most else past[len(past) - most // 2 :]
-        prompt = await fit(
-            system=self.release.system_prompt,
-            history=kept,
-            question=turn.text,
-            budget=budget,
-            count=self._model.count_tokens,
-        )
-        if prompt.trimmed or len(kept) < len(past):
-            await self._set_window(turn, (*prompt.turns, turn)[0].first)
-        return prompt
-
-    async def _memory(self, turn: Turn, first: str | None) -> list[Turn]:
-        """The turns before this one's question that the conversation's memory holds, oldest first.
-
-        Looks one turn further back than the memory goes.
-        """
-        history = await self._turns.before(turn, self._settings.history_turns + 1)
-        ids = [past.id for past in history]
-        window = first or await self._turns.window(turn.conversation)
-        if window in (turn.id, turn.first):
-            return []
-        return history[ids.index(window) :] if window in ids else history
-
-    async def _set_window(self, turn: Turn, first: str) -> None:
-        """Let the conversation's memory begin there, unless the turn looks back into it."""
-        if turn.retry_of is None and not turn.continued:
-            await self._turns.set_window(turn.conversation, first)
 
 
 def _ended(delta: Delta) -> Ended:

@@ -156,5 +156,10 @@ class Hold:
             release=self._release,
             created_at=self._clock(),
             retry_of=turn.first,
+            reply_to=turn.reply_to,
+            attachments=turn.attachments,
+            quotes=turn.quotes,
+            home=turn.home,
+            persona=turn.persona,
         )
         return await self._wishes.again(anew, word)

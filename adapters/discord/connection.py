@@ -61,6 +61,11 @@ class Connection:
         self._client: GatewayClient | None = None
         self.calls = Calls(lambda: self._client)
 
+    @property
+    def reads_content(self) -> bool:
+        """Whether messages that do not address us come with their content."""
+        return self._content
+
     async def run(self) -> None:
         """Stay connected until cancelled. Raises PlatformError when Discord refuses us."""
         backoff = Backoff(first_s=1.0, most_s=60.0, steady_s=600.0)

@@ -8,10 +8,11 @@ import discord
 import structlog
 
 from adapters.discord.calls import TYPING_S, Calls
+from adapters.discord.controls import buttons
 from adapters.discord.translate import workspace
 from adapters.markdown import utf16_size
 from adapters.surface import Content, Known
-from bot.domain import MessageRef
+from bot.domain import MessageRef, Person
 from bot.errors import MessageGone, PlatformUnavailable
 
 log = structlog.get_logger()
@@ -65,8 +66,9 @@ class DiscordSurface:
 
         async def send(client: discord.Client) -> discord.Message:
             channel = self._channel(client)
+            row = buttons(content.controls, turn) or discord.utils.MISSING
             if self._question_of(part) is None:
-                return await channel.send(content.text, nonce=nonce, suppress_embeds=True)
+                return await channel.send(content.text, nonce=nonce, suppress_embeds=True, view=row)
             reference = discord.MessageReference(
                 message_id=self._question_id,
                 channel_id=self._channel_id,
@@ -77,6 +79,7 @@ class DiscordSurface:
                 content.text,
                 nonce=nonce,
                 suppress_embeds=True,
+                view=row,
                 reference=reference,
                 mention_author=False,
             )
@@ -89,7 +92,9 @@ class DiscordSurface:
         """Replace what a part shows. Raises PlatformUnavailable, MessageGone."""
 
         async def edit(client: discord.Client) -> None:
-            await self._message(client, ref).edit(content=content.text)
+            await self._message(client, ref).edit(
+                content=content.text, view=buttons(content.controls, turn)
+            )
 
         await self._calls.do(self._channel_id, edit)
 
@@ -136,6 +141,17 @@ class DiscordSurface:
             if not await known(ref):
                 return ref
         return None
+
+    @property
+    def is_discreet(self) -> bool:
+        """Only an interaction is answered privately; a direct message to somebody who asked in a
+        channel would be a surprise."""
+        return self._guild_id is None
+
+    async def tell(self, person: Person, text: str) -> None:
+        """Tell one person something, as a reply to what they wrote. Raises PlatformUnavailable,
+        MessageGone."""
+        await self.post(Content(text), turn="", part=0)
 
     def busy(self) -> AbstractAsyncContextManager[None]:
         """Show "is typing"."""

@@ -19,6 +19,7 @@ from adapters.sandbox.audit import audit_answer
 from adapters.sandbox.bodies import Body, error_answer, json_answer, shown, validated
 from adapters.sandbox.changes import Changes, TooManyListeners
 from adapters.sandbox.fault_routes import FaultRoutes
+from adapters.sandbox.interactive_routes import InteractiveRoutes, offered
 from adapters.sandbox.platform import (
     BOT_HANDLE,
     CHANNELS,
@@ -26,6 +27,7 @@ from adapters.sandbox.platform import (
     ControlError,
     Platform,
 )
+from adapters.sandbox.removal_routes import RemovalRoutes
 from adapters.sandbox.requests import (
     ClearReactions,
     DeleteMessage,
@@ -34,6 +36,7 @@ from adapters.sandbox.requests import (
     PostMessage,
     PostReaction,
 )
+from adapters.sandbox.stop_routes import StopRoutes
 
 HEARTBEAT_S = 15.0
 """A comment this often keeps proxies from cutting a quiet stream, and finds readers that left."""
@@ -79,6 +82,9 @@ class Control:
         app.router.add_delete("/{platform}/reactions", self._clear_reactions)
         app.router.add_get("/{platform}/audit", self._audit)
         app.add_routes(FaultRoutes(self._platform).routes())
+        app.add_routes(InteractiveRoutes(self._platform, self._people).routes())
+        app.add_routes(RemovalRoutes(self._platform).routes())
+        app.add_routes(StopRoutes(self._platform, self._people).routes())
         return app
 
     @web.middleware
@@ -163,6 +169,7 @@ class Control:
                         "name": name,
                         "connected": platform.connected(),
                         "activity": _activity(platform, self._people),
+                        **offered(platform),
                     }
                     for name, platform in self._platforms.items()
                 ],

@@ -32,13 +32,23 @@ class ReactionView:
 
 
 @dataclass(frozen=True, slots=True)
+class ButtonView:
+    """One button under a message: `id` as the bot named it, `label` with its emoji, if any."""
+
+    id: str
+    label: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MessageView:
     """One message as the page and the tests see it.
 
     `id` is the platform's own message id (Discord snowflake, Slack ts), `user` a handle (the bot's
     is `candor`), `thread` the id of the message that the thread hangs under or None, `reply_to`
     the id of the message that this one answers to (Discord replies) or None. `text` shows mentions
-    as `@handle`. `edited` tells whether the message was ever edited.
+    as `@handle`. `edited` tells whether the message was ever edited, `buttons` are those under it
+    in their order, `private` tells that the person who looks is the only one to see it.
     """
 
     id: str
@@ -49,6 +59,8 @@ class MessageView:
     reply_to: str | None
     edited: bool
     reactions: tuple[ReactionView, ...]
+    buttons: tuple[ButtonView, ...] = ()
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from adapters.sandbox.bodies import Body, a_person, not_blank, one_of
+from adapters.sandbox.interactive import AWAY
 from adapters.sandbox.platform import CHANNELS, DM
 
 MAX_TEXT_CHARS = 40_000
 """Slack's own limit on a message; each platform may allow less."""
 
-_Channel = Annotated[str, one_of((*CHANNELS, DM))]
+_Channel = Annotated[str, one_of((*CHANNELS, DM, *AWAY))]
 _Person = Annotated[str, AfterValidator(a_person)]
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 _Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(not_blank)]

@@ -102,7 +102,7 @@ class Voting:
             turn = await self._turns.answered_by(ref.key) if parked else None
             if turn is None:
                 return
-            for reaction in parked:
+            for reaction in await self._votes.wanted(turn, parked):
                 await self._apply(turn, reaction)
             await self._votes.forget_parked(ref)
 
@@ -136,13 +136,15 @@ class Voting:
         if turn is None:
             return False
         signs = [each for each in standing if sign_of(each.emoji)]
-        return any(_difference(signs, await self._votes.held(turn, ref)))
+        missing, extra = _difference(signs, await self._votes.held(turn, ref))
+        return bool(extra or await self._votes.wanted(turn, missing))
 
     async def _make(
         self, turn: str, ref: MessageRef, standing: Sequence[Reaction], known: int
     ) -> int:
         held = await self._votes.held(turn, ref)
         missing, extra = _difference(standing, held)
+        missing = await self._votes.wanted(turn, missing)
         changed = 0
         for reaction in (*extra, *missing):
             sign = sign_of(reaction.emoji)

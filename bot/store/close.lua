@@ -5,7 +5,7 @@
 -- then the fields and values to keep
 --
 -- Returns 1, or 0 when the turn or its entry is gone, or not theirs, or it was continued since:
--- nothing is changed then.
+-- nothing is changed then. A turn that is to be forgotten leaves nothing behind.
 
 local found = redis.call("HMGET", KEYS[1], "entry", "continued")
 local entry = found[1]
@@ -19,5 +19,9 @@ end
 redis.call("XACK", KEYS[2], ARGV[2], entry)
 redis.call("XDEL", KEYS[2], entry)
 redis.call("LREM", KEYS[3], 1, ARGV[1])
+if redis.call("HEXISTS", KEYS[1], "forgotten") == 1 then
+  redis.call("DEL", KEYS[1])
+  return 1
+end
 redis.call("HSET", KEYS[1], "ended_by", ARGV[3], unpack(ARGV, 5))
 return 1

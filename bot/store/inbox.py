@@ -77,6 +77,8 @@ class Inbox:
                     keys.places(question.platform),
                     keys.askers(question.platform),
                     keys.asked(conversation.key),
+                    keys.asked_by(turn.asker.key),
+                    keys.asked_in(f"{question.platform}/{turn.home or question.channel}"),
                 ],
                 [
                     turn.id,
@@ -91,6 +93,8 @@ class Inbox:
                     keys.PLACES_KEPT,
                     turn.asker.id,
                     turn.created_at if asked_at is None else asked_at,
+                    keys.HOME_S,
+                    keys.HOME_TURNS,
                     *fields,
                 ],
             )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from bot.domain import Conversation, MessageRef, Person, Turn
+from bot.domain import Attachment, Conversation, MessageRef, Person, Quote, Turn
 
 NESTED: Final = ("conversation", "question", "asker")
 TEXTS: Final = (
@@ -19,7 +19,11 @@ TEXTS: Final = (
     "finish",
     "first_text_at",
     "finished_at",
+    "home",
+    "persona",
 )
+LISTS: Final = ("attachments", "quotes", "notes")
+"""Left out while they are empty, as most are."""
 RARE: Final = ("continued", "continued_at", "kept", "retry_of")
 """Plain fields that most turns lack."""
 FLAGS: Final = ("deleted", "withdrawn", "stopped")
@@ -38,6 +42,8 @@ def to_hash(turn: Turn) -> dict[str, str]:
     fields |= {name: _text(getattr(turn, name)) for name in TEXTS}
     fields |= {name: str(value) for name in RARE if (value := getattr(turn, name))}
     fields |= {name: "1" for name in FLAGS if getattr(turn, name)}
+    fields |= {name: _nested(getattr(turn, name)) for name in LISTS if getattr(turn, name)}
+    fields |= {"reply_to": turn.reply_to} if turn.reply_to else {}
     fields |= {part_field(part): ref.message for part, ref in enumerate(turn.parts)}
     return fields if turn.posting is None else fields | {"posting": turn.posting}
 
@@ -59,7 +65,11 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         release=fields["release"],
         created_at=float(fields["created_at"]),
         status=fields["status"],
+        attachments=tuple(Attachment(**each) for each in _listed(fields, "attachments")),
+        quotes=tuple(Quote(**each) for each in _listed(fields, "quotes")),
+        reply_to=fields.get("reply_to"),
         answer=fields["answer"],
+        notes=tuple(_listed(fields, "notes")),
         finish=fields["finish"] or None,
         first_text_at=_time(fields["first_text_at"]),
         finished_at=_time(fields["finished_at"]),
@@ -72,6 +82,8 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         continued_at=_time(fields.get("continued_at") or ""),
         kept=int(fields.get("kept") or 0),
         retry_of=fields.get("retry_of"),
+        home=fields.get("home", ""),
+        persona=fields.get("persona", ""),
     )
 
 
@@ -82,6 +94,16 @@ def _parts(fields: Mapping[str, str], question: MessageRef) -> tuple[MessageRef,
         MessageRef(question.platform, question.workspace, question.channel, found[part])
         for part in sorted(found)
     )
+
+
+def notes_of(turn: Turn) -> dict[str, str]:
+    """The field that holds the notes under an answer."""
+    return {"notes": _nested(turn.notes)} if turn.notes else {}
+
+
+def _listed(fields: Mapping[str, str], name: str) -> list[Any]:
+    found: list[Any] = orjson.loads(fields.get(name) or b"[]")
+    return found
 
 
 def _nested(value: object) -> str:

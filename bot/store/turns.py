@@ -12,7 +12,7 @@ from bot.domain import Conversation, MessageRef, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
-from bot.store.turn_hash import from_hash, part_field, some
+from bot.store.turn_hash import from_hash, notes_of, part_field, some
 
 Deleted = Literal["withdrawn", "running", "part"]
 """What a deleted message was: a question that waited, one that is being answered, a part."""
@@ -29,6 +29,8 @@ class Turns:
         self._begin = script(client, "begin")
         self._deleted = script(client, "deleted")
         self._amend = script(client, "amend")
+        self._write = script(client, "write")
+        self._part = script(client, "part")
 
     async def begin(self, turn_id: str, release: str) -> Turn | None:
         """Let the answer begin, or go on; the turn as it stands, or None when it has ended.
@@ -41,35 +43,31 @@ class Turns:
 
     async def progress(self, turn: Turn) -> Hush | None:
         """Keep how far the answer has come; whether it has to end there."""
-        pipe = self._client.pipeline(transaction=True)
-        kept = some(turn, "answer", "finish", "first_text_at")
-        pipe.hset(keys.turn(turn.id), items=[text for pair in kept.items() for text in pair])
-        pipe.hmget(keys.turn(turn.id), ["withdrawn", "stopped"])
-        with converted():
-            _, flags = await pipe.execute()
-        return _hush(flags)
+        kept = some(turn, "answer", "finish", "first_text_at") | notes_of(turn)
+        return await self._keep(turn.id, [text for pair in kept.items() for text in pair])
 
     async def hushed(self, turn_id: str) -> Hush | None:
         """Whether the answer has to end where it is."""
-        with converted():
-            flags = await self._client.hmget(keys.turn(turn_id), ["withdrawn", "stopped"])
-        return _hush(flags)
+        return await self._keep(turn_id, [])
 
     async def intend(self, turn_id: str, text: str) -> None:
         """Keep that a message with this text is about to be posted as the turn's next part."""
-        with converted():
-            await self._client.hset(keys.turn(turn_id), "posting", text)
+        await self._keep(turn_id, ["posting", text])
 
     async def add_part(self, turn_id: str, part: int, ref: MessageRef) -> None:
         """Map a message of an answer to its turn; reactions on it are votes from now on."""
-        pipe = self._client.pipeline(transaction=True)
-        pipe.hset(keys.turn(turn_id), part_field(part), ref.message)
-        pipe.hdel(keys.turn(turn_id), "posting")
-        pipe.set(keys.message(ref.key), f"part {turn_id}")
-        pipe.zadd(keys.PARTS, {ref.key: time.time()})
-        pipe.zremrangebyrank(keys.PARTS, 0, -keys.PARTS_KEPT - 1)
         with converted():
-            await pipe.execute()
+            await self._part(
+                [keys.turn(turn_id), keys.message(ref.key), keys.PARTS],
+                [
+                    turn_id,
+                    part_field(part),
+                    ref.message,
+                    ref.key,
+                    time.time(),
+                    keys.PARTS_KEPT,
+                ],
+            )
 
     async def spare_part(self, turn_id: str, ref: MessageRef) -> None:
         """A part is about to be deleted, since the answer no longer needs it: no vote on it counts
@@ -157,6 +155,12 @@ class Turns:
         # A list that was trimmed between the two reads has moved.
         return found[: ids.index(turn.first)] if turn.first in ids else found
 
+    async def first(self, conversation: Conversation) -> Turn | None:
+        """The first turn of a conversation, as far as its turns are kept."""
+        with converted():
+            turn_id = await self._client.lindex(keys.conversation(conversation.key), 0)
+        return await self.get(str(turn_id)) if turn_id else None
+
     async def window(self, conversation: Conversation) -> str | None:
         """The id of the first turn that the conversation's memory still holds, if one was set."""
         with converted():
@@ -168,21 +172,29 @@ class Turns:
         with converted():
             await self._client.set(keys.window(conversation.key), turn_id)
 
+    async def _keep(self, turn_id: str, items: Sequence[str]) -> Hush | None:
+        with converted():
+            hush: Hush | None = await self._write([keys.turn(turn_id)], items) or None
+        return hush
+
     async def _slice(self, conversation: Conversation, start: int, stop: int) -> list[Turn]:
         with converted():
             found = await self._client.lrange(keys.conversation(conversation.key), start, stop)
         turns = await self.get_many([str(turn_id) for turn_id in found])
         return [turn for turn in turns if turn is not None]
 
+    async def begin_anew(self, conversation: Conversation, at: float) -> None:
+        """Let the conversation's memory hold nothing that was asked until then (seconds)."""
+        with converted():
+            await self._client.set(keys.fresh(conversation.key), at)
+
+    async def began_anew(self, conversation: Conversation) -> float:
+        """The time until which the memory was told to hold nothing; 0 when it never was."""
+        with converted():
+            return float(await self._client.get(keys.fresh(conversation.key)) or 0)
+
     async def _find(self, message: str) -> tuple[str, str]:
         with converted():
             value = await self._client.get(keys.message(message)) or ""
         role, _, turn_id = str(value).partition(" ")
         return role, turn_id
-
-
-def _hush(flags: Sequence[object]) -> Hush | None:
-    withdrawn, stopped = flags
-    if withdrawn:
-        return "withdrawn"
-    return "stopped" if stopped else None

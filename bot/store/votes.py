@@ -1,6 +1,6 @@
 """Votes: one a person and turn, kept by one atomic step a reaction (`vote.lua`)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, cast
 
@@ -133,6 +133,22 @@ class Votes:
         """The reactions that waited for this message were applied."""
         with converted():
             await self._client.delete(keys.parked(ref.key))
+
+    async def wanted(self, turn: str, reactions: Sequence[Reaction]) -> list[Reaction]:
+        """Those reactions that may be made votes on a turn although no event tells of them: not of
+        people who asked to be forgotten since it was asked."""
+        if not reactions:
+            return []
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hmget(keys.FORGOTTEN, [each.person.key for each in reactions])
+        pipe.hget(keys.turn(turn), "created_at")
+        with converted():
+            forgotten, asked_at = await pipe.execute()
+        return [
+            each
+            for each, at in zip(reactions, forgotten, strict=True)
+            if at is None or float(at) < float(asked_at or 0)
+        ]
 
     async def changes(self, turn: str) -> int:
         """How often a vote on the turn has changed."""

@@ -24,17 +24,22 @@ from adapters.interaction import Command, Form, Press, Said
 from adapters.markdown import split
 from adapters.pacing import Pacing
 from adapters.side import Side
+from bot.composing import Composer
 from bot.core import Chat
 from bot.domain import Incoming, MessageRef, Person, Platform, Reaction, Release, Sampling, Turn
 from bot.feedback.voting import Voting
+from bot.gate import Gate
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.parts import Parts
-from bot.settings import ChatSettings
+from bot.settings import AccessSettings, ChatSettings
+from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
 from bot.store.people import People
+from bot.store.personas import Personas
 from bot.store.places import Places
 from bot.store.reasons import Reasons
+from bot.store.refusals import Refusals
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.store.wishes import Wishes
@@ -237,9 +242,14 @@ class Life:
         store, chat = WiredRedis(client, wire), ChatSettings()
         turns, people, places = Turns(store), People(store), Places(store)
         inbox = Inbox(store, name, total=chat.max_waiting, each=chat.max_waiting_conversation)
-        generation = Generation(turns=turns, model=self.model, release=RELEASE, chat=chat, wait_s=5)
+        personas = Personas(store)
+        gate = Gate(AccessSettings(), Refusals(store), BotRows(store))
+        composer = Composer(
+            turns=turns, model=self.model, release=RELEASE, chat=chat, personas=personas
+        )
+        generation = Generation(composer, self.model, wait_s=5)
         core = Chat(
-            intake=Intake(inbox, turns, people, RELEASE.id),
+            intake=Intake(inbox, turns, people, RELEASE.id, gate=gate, personas=personas),
             inbox=inbox,
             turns=turns,
             wishes=Wishes(store, turns, total=chat.max_waiting, each=chat.max_waiting_conversation),

@@ -12,7 +12,18 @@ from typing import Literal, get_args
 
 from adapters.history import History
 from adapters.surface import Book, Content, Known, Surface
-from bot.domain import Control, Conversation, Incoming, MessageRef, Platform, Reaction, Turn
+from bot.context.material import NO_TALK, Talk
+from bot.domain import (
+    Attachment,
+    Control,
+    Conversation,
+    Incoming,
+    MessageRef,
+    Person,
+    Platform,
+    Reaction,
+    Turn,
+)
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.events import Event, Events
 from tests.bot.turns_of import turn as turn_of
@@ -33,9 +44,12 @@ Call = Literal[
     "settle",
     "spare",
     "spared",
+    "tell",
     "drop",
     "dropped",
     "question",
+    "talk",
+    "fetch",
     "reactions",
     "beside",
 ]
@@ -58,6 +72,8 @@ class Room:
     platform: Platform = "slack"
     channel: str = "D1"
     tells_parts: bool = True
+    is_discreet: bool = True
+    told: list[tuple[str, str]] = field(default_factory=list)
     messages: dict[str, str] = field(default_factory=dict)
     controls: dict[str, tuple[Control, ...]] = field(default_factory=dict)
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -81,6 +97,8 @@ class Room:
     # What people do
     questions: dict[str, Incoming] = field(default_factory=dict)
     standing: list[Reaction] = field(default_factory=list)
+    said: Talk = NO_TALK
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def texts(self) -> list[str]:
         """What stands in the channel, from top to bottom."""
@@ -180,6 +198,10 @@ class Room:
         self.seeded.append(ref.message)
         self._note("seed", ref.message)
 
+    async def tell(self, person: Person, text: str) -> None:
+        await self._meet("tell")
+        self.told.append((person.id, text))
+
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
         self.busy_now += 1
@@ -227,6 +249,14 @@ class Room:
     async def question(self, ref: MessageRef) -> Incoming | None:
         await self._meet("question")
         return self.questions.get(ref.key)
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        await self._meet("talk")
+        return self.said
+
+    async def fetch(self, file: Attachment, most: int) -> bytes:
+        await self._meet("fetch")
+        return self.files[file.id]
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         await self._meet("reactions")

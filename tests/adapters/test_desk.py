@@ -169,8 +169,8 @@ async def test_another_try_is_shown_in_messages_of_its_own(client: "Redis") -> N
 @pytest.mark.parametrize(
     ("control", "said"),
     [
-        ("stop", wording.refused("ended")),
-        ("continue", wording.refused("whole")),
+        ("stop", wording.not_held("ended")),
+        ("continue", wording.not_held("whole")),
         ("again", None),
     ],
 )

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
+from bot import gate as gates
 from bot.answer import Answer
+from bot.composing import Composer
 from bot.core import Chat
 from bot.domain import (
     Incoming,
@@ -25,10 +27,13 @@ from bot.events import Ended, Event, Events, Text
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model
-from bot.settings import ChatSettings
+from bot.settings import AccessSettings, ChatSettings
+from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
 from bot.store.people import People
+from bot.store.personas import Personas
 from bot.store.places import Places
+from bot.store.refusals import Refusals
 from bot.store.turns import Turns
 from bot.store.wishes import Wishes
 from tests.bot.turns_of import WORKER
@@ -214,6 +219,7 @@ async def chat_bench(
     serve: bool = True,
     worker: str = WORKER,
     beside: Bench | None = None,
+    access: AccessSettings | None = None,
 ) -> AsyncIterator[Bench]:
     """A chat core; without `serve` the model's server is not up, at the URL that it has.
 
@@ -229,7 +235,8 @@ async def chat_bench(
         model = await stack.enter_async_context(Model(server.url, timeout_s=timeout_s))
         chat = settings or ChatSettings()
         inbox = Inbox(client, worker, total=chat.max_waiting, each=chat.max_waiting_conversation)
-        bench = _bench(client, inbox, server, model, chat, wait_s, release)
+        rules = access or AccessSettings()
+        bench = _bench(client, inbox, server, model, chat, wait_s, release, rules)
         yield bench
 
 
@@ -241,6 +248,7 @@ def _bench(
     chat: ChatSettings,
     wait_s: float,
     release: Release,
+    access: AccessSettings,
 ) -> Bench:
     turns, people = Turns(client), People(client)
     clock = [1000.0]
@@ -248,11 +256,12 @@ def _bench(
     def now() -> float:
         return clock[0]
 
-    generation = Generation(
-        turns=turns, model=model, release=release, chat=chat, wait_s=wait_s, clock=now
-    )
+    personas = Personas(client)
+    composer = Composer(turns=turns, model=model, release=release, chat=chat, personas=personas)
+    generation = Generation(composer, model, wait_s=wait_s, clock=now)
+    gate = gates.Gate(access, Refusals(client), BotRows(client), now)
     core = Chat(
-        intake=Intake(inbox, turns, people, release.id, now),
+        intake=Intake(inbox, turns, people, release.id, now, gate=gate, personas=personas),
         inbox=inbox,
         turns=turns,
         wishes=Wishes(client, turns, total=chat.max_waiting, each=chat.max_waiting_conversation),

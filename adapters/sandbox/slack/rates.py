@@ -26,6 +26,8 @@ def _tier(number: int) -> RateLimit:
 
 # Slack's documented tiers (their lower bounds), for a world that should limit as Slack does.
 DOCUMENTED_LIMITS: Mapping[str, RateLimit] = {
+    "agents.sessions.rename": _tier(3),
+    "agents.sessions.setStatus": _tier(3),
     "apps.connections.open": _tier(3),
     "assistant.threads.setSuggestedPrompts": _tier(4),
     "assistant.threads.setTitle": _tier(4),
@@ -42,9 +44,13 @@ DOCUMENTED_LIMITS: Mapping[str, RateLimit] = {
     "reactions.add": _tier(3),
     "reactions.get": _tier(3),
     "reactions.remove": _tier(2),
+    "usergroups.list": _tier(2),
     "users.conversations": _tier(3),
     "users.info": _tier(4),
+    "views.open": _tier(4),
     "views.publish": _tier(4),
+    "views.push": _tier(4),
+    "views.update": _tier(4),
 }
 
 

@@ -12,8 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapters.sandbox.slack import payload
-from adapters.sandbox.slack.directory import BOT_USER_ID, IM_IDS, USER_IDS, Channel, channels
-from adapters.sandbox.slack.messages import Json, Message, Status, Thread
+from adapters.sandbox.slack.directory import (
+    AWAY_IDS,
+    BOT_USER_ID,
+    IM_IDS,
+    USER_IDS,
+    Channel,
+    channels,
+)
+from adapters.sandbox.slack.messages import Json, Message, Session, Status, Thread
 from adapters.sandbox.slack.text import compose, mentions_bot
 
 Emit = Callable[[Json, str], None]
@@ -53,8 +60,13 @@ class Workspace:
         self.clock = clock
         self._emit = emit
         self._changed = changed
-        self._rooms = {id_: Room(channel) for id_, channel in channels(people).items()}
+        away = set(AWAY_IDS.values())
+        self._rooms = {
+            id_: Room(channel, bot_is_member=id_ not in away)
+            for id_, channel in channels(people).items()
+        }
         self._statuses: dict[tuple[str, str], Status] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
         self.titles: dict[tuple[str, str], str] = {}
         self.prompts: dict[str, tuple[Json, ...]] = {}
         self.homes: dict[str, Json] = {}
@@ -87,7 +99,9 @@ class Workspace:
             for (channel, _), status in self._statuses.items()
             if channel == channel_id and status.expires_at > now
         ]
-        return shown[-1].text if shown else None
+        if shown:
+            return shown[-1].text
+        return "is working…" if self.processing(channel_id) else None
 
     def next_expiry(self) -> float | None:
         """When the next status ends by itself, on this workspace's clock; None if none will."""
@@ -153,15 +167,27 @@ class Workspace:
         if self._tells_of_mention(room, message):
             event = payload.mention_event(message, Thread(()), room.channel, parent)
             self._emit(event, "app_mention")
-        self._emit_message(
-            room, payload.message_event(message, self.thread(message), room.channel, parent)
-        )
+        event = payload.message_event(message, self.thread(message), room.channel, parent)
+        if message.metadata is not None:
+            event["metadata"] = message.metadata
+        self._emit_message(room, event)
         self._changed()
 
     def add_ephemeral(self, message: Message) -> None:
         """Show a message to its reader alone; nobody else and no event tells of it."""
         self._rooms[message.channel].ephemerals.append(message)
         self._changed()
+
+    def change_ephemeral(self, old: Message, new: Message | None) -> None:
+        """Show its reader another message in its place, or none."""
+        kept = self._rooms[old.channel].ephemerals
+        if old in kept:
+            place = kept.index(old)
+            if new is None:
+                del kept[place]
+            else:
+                kept[place] = new
+            self._changed()
 
     def replace_message(self, new: Message, *, announce: bool = True) -> None:
         """Put `new` in the place of the message with its ts."""
@@ -233,6 +259,27 @@ class Workspace:
         if text:
             self._statuses[channel_id, thread_ts] = Status(text, now + lifetime_s)
         self._changed()
+
+    def session(self, channel_id: str, thread_ts: str) -> Session | None:
+        """The agent session of a thread."""
+        return self._sessions.get((channel_id, thread_ts))
+
+    def set_session(self, channel_id: str, thread_ts: str, session: Session) -> None:
+        """Make or change the agent session of a thread."""
+        self._sessions[channel_id, thread_ts] = session
+        self._changed()
+
+    def processing(self, channel_id: str) -> list[str]:
+        """The threads of a channel whose session is under way."""
+        return [
+            thread
+            for (channel, thread), session in self._sessions.items()
+            if channel == channel_id and session.status == "processing"
+        ]
+
+    def tell(self, event: Json) -> None:
+        """Tell the app of something that changes nothing here."""
+        self._emit(event, event["type"])
 
     def set_membership(self, channel_id: str, *, member: bool) -> None:
         """Put the bot into a public channel or take it out; outside, it hears nothing of it."""

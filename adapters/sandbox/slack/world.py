@@ -15,9 +15,11 @@ from adapters.sandbox.faults import Faults
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
 from adapters.sandbox.platform import AuditView, ControlError, MessageView
+from adapters.sandbox.removal_routes import How
 from adapters.sandbox.slack import payload
-from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, new_event_id
-from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, USER_IDS
+from adapters.sandbox.slack.calls import Call
+from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, Transport, new_event_id
+from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, TEAM_ID, USER_IDS
 from adapters.sandbox.slack.emoji import name_of
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.faults import EVENTS, KINDS, Acts
@@ -25,8 +27,13 @@ from adapters.sandbox.slack.file_store import FileStore
 from adapters.sandbox.slack.files import FileRoutes
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.http_events import HttpEvents
+from adapters.sandbox.slack.identity import auth_test
+from adapters.sandbox.slack.interactions import Asked, Interactions
+from adapters.sandbox.slack.interactive_side import InteractiveSide
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.methods import METHODS
+from adapters.sandbox.slack.modals import Modals
+from adapters.sandbox.slack.oauth import App, OAuth, Office
 from adapters.sandbox.slack.person import (
     audited,
     check_person,
@@ -37,16 +44,22 @@ from adapters.sandbox.slack.person import (
     view,
 )
 from adapters.sandbox.slack.reactions import check_room_for
+from adapters.sandbox.slack.renaming import Renaming
+from adapters.sandbox.slack.response_urls import ResponseUrls
 from adapters.sandbox.slack.settings import Knobs
 from adapters.sandbox.slack.socket import DisconnectReason, SocketMode
 from adapters.sandbox.slack.subscriptions import is_heard
 from adapters.sandbox.slack.tokens import Tokens
+from adapters.sandbox.slack.triggers import Triggers
 from adapters.sandbox.slack.web_api import ApiCall, WebApi
 from adapters.sandbox.slack.workspace import Workspace
 
+_LAST_WORDS = frozenset({"app_uninstalled", "tokens_revoked"})
+"""Events of an app that has no authorization any more."""
 
-class SlackWorld:
-    """A loopback Slack with one team, implementing the sandbox's `Platform`.
+
+class SlackWorld(InteractiveSide):
+    """A loopback Slack with one team, implementing the sandbox's `Platform` and `Interactive`.
 
     With `events_url` events are signed and POSTed there (HTTP mode), without it they go over
     Socket Mode. `people` are some of `handles`. Raises ValueError for tokens of the wrong form, an
@@ -58,13 +71,18 @@ class SlackWorld:
     def __init__(
         self,
         *,
-        bot_token: str,
+        bot_token: str | None,
         app_token: str,
         signing_secret: str,
         people: tuple[str, ...] = handles(),
         events_url: str | None = None,
         knobs: Knobs | None = None,
+        app: App | None = None,
+        renaming: Renaming | None = None,
+        team_name: str = "Candor sandbox",
     ) -> None:
+        """Without a `bot_token` the app is not installed until a person lets it in, which takes an
+        `app`; `renaming` is how the workspace's ids are named at the wire."""
         if not signing_secret:
             raise ValueError("the signing secret must not be empty")
         self.people = people
@@ -73,7 +91,11 @@ class SlackWorld:
         self._base_url: Callable[[], str] | None = None
         self._is_running = False
         self._expiry: asyncio.TimerHandle | None = None
+        self._renaming = renaming or Renaming()
+        self._worlds: dict[str, SlackWorld] = {}
         tokens = Tokens(bot_token=bot_token, app_token=app_token, scopes=self.knobs.scopes)
+        self._tokens = tokens
+        self._oauth = None if app is None else OAuth(app, people, self.knobs.clock)
         self.workspace = Workspace(
             people=people,
             clock=self.knobs.clock,
@@ -98,31 +120,77 @@ class SlackWorld:
             limit=self.knobs.max_pending_events,
             faults=self.faults,
         )
+        triggers = Triggers(self.knobs.trigger_lifetime, self.knobs.clock)
+        modals = Modals(self.knobs.clock, self._listeners.tell)
+        self._urls = ResponseUrls(self.workspace, self.knobs, self._base)
+        self._interactions = Interactions(
+            self.workspace,
+            self.knobs,
+            triggers,
+            modals,
+            self._urls,
+            lambda: self._deliveries.transport,
+        )
+        super().__init__(self.workspace, self.knobs, modals, self._interactions)
         store = FileStore()
         host = Host(
             workspace=self.workspace,
             knobs=self.knobs,
             files=store,
+            triggers=triggers,
+            modals=modals,
             base_url=self._base,
             open_socket_url=self._sockets.open_url,
         )
-        self._web_api = WebApi(host, tokens, self.faults)
+        self._web_api = WebApi(host, tokens, self.faults, self._renaming)
+        self._office = Office(
+            team=self.team,
+            name=team_name,
+            tokens=tokens,
+            renaming=self._renaming,
+            auth_test=lambda: auth_test(host, Call("auth.test", {}, frozenset())),
+        )
+        self.join(self)
         self._files = FileRoutes(store, tokens)
         self.set_events_url(events_url)
 
     # Life
 
+    @property
+    def team(self) -> str:
+        """The workspace's id at the wire."""
+        return str(self._renaming.outward({"id": TEAM_ID})["id"])
+
+    @property
+    def transport(self) -> Transport:
+        """How events go out at the moment."""
+        return self._deliveries.transport
+
+    def join(self, world: "SlackWorld") -> None:
+        """Take in another workspace of the same app, or this one itself."""
+        self._worlds[world.team] = world
+        if self._oauth is not None:
+            self._oauth.join(world._office)
+        if world is not self:
+            self._web_api.join(world._web_api)
+            self._urls.join(world._urls)
+
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the routes under `/slack/`; the world lives and ends with the application."""
-        self._base_url = base_url
+        for world in self._worlds.values():
+            world._base_url = base_url
+        if self._oauth is not None:
+            self._oauth.add_to(app)
         self._web_api.add_to(app)
         self._sockets.add_to(app)
         self._files.add_to(app)
+        self._urls.add_to(app)
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._shut_down)
 
     async def _start(self, app: web.Application) -> None:
-        self._is_running = True
+        for world in self._worlds.values():
+            world._is_running = True
         self._http.start()
 
     async def _shut_down(self, app: web.Application) -> None:
@@ -130,6 +198,9 @@ class SlackWorld:
 
     async def close(self) -> None:
         """Close every connection and end every task. Closing twice is fine."""
+        for world in self._worlds.values():
+            if world is not self:
+                await world.close()
         self._is_running = False
         if self._expiry is not None:
             self._expiry.cancel()
@@ -175,6 +246,11 @@ class SlackWorld:
     def pending_events(self) -> int:
         """Events that are neither acknowledged nor given up."""
         return self._deliveries.pending
+
+    @property
+    def asked(self) -> deque[Asked]:
+        """What people did that the app had to answer, oldest first, up to a bound."""
+        return self._interactions.log
 
     # The person's side
 
@@ -275,6 +351,20 @@ class SlackWorld:
             raise ControlError(f"there is no public channel {channel!r}")
         self.workspace.set_membership(CHANNEL_IDS[channel], member=member)
 
+    def remove(self, how: How, *, team: str | None = None) -> None:
+        """Take the app out of a workspace as an admin does, or just its tokens back."""
+        world = self._worlds.get(team or self.team)
+        if world is None or not world._tokens.is_installed:
+            raise ControlError("the app is not installed there")
+        world._remove(how)
+
+    def _remove(self, how: How) -> None:
+        revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [BOT_USER_ID]}}
+        self._emit(revoked, "tokens_revoked")
+        if how == "uninstall":
+            self._emit({"type": "app_uninstalled"}, "app_uninstalled")
+        self._tokens.take_back("account_inactive" if how == "uninstall" else "token_revoked")
+
     # Between the parts
 
     def _base(self) -> str:
@@ -283,10 +373,12 @@ class SlackWorld:
         return self._base_url()
 
     def _emit(self, event: Json, subscription: str) -> None:
-        if not is_heard(subscription, self.knobs):
+        if not self._tokens.is_installed or not is_heard(subscription, self.knobs):
             return
         event_id = new_event_id()
         body = payload.envelope(event, event_id=event_id, now=self.knobs.clock())
+        if subscription in _LAST_WORDS:
+            body["authorizations"] = []
         self._deliveries.submit(event_id, body)
 
     def _workspace_changed(self) -> None:
