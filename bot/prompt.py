@@ -20,7 +20,7 @@ from bot.model import Message
 
 Counter = Callable[[Sequence[Message]], Awaitable[int]]
 
-SHARES: Final = (3 / 4, 1 / 2, 3 / 8, 1 / 4, 3 / 16, 1 / 8, 3 / 32, 1 / 16, 1 / 32, 1 / 64, 1 / 128)
+SHARES: Final = (7 / 8, 3 / 4, 5 / 8, *(1 / 2**step for step in range(1, 9)))
 """How much of a question's files is tried, where they are too long."""
 PAST_SHARES: Final = (1 / 2, 1 / 4, 1 / 8)
 """The same for files of earlier turns, before whole turns are left out."""

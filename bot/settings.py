@@ -25,7 +25,8 @@ _ID = re.compile(r"[A-Z][A-Z0-9]{2,30}|[0-9]{5,20}|dm")
 """Slack's ids, Discord's snowflakes, and the name of what stands in no server of Discord."""
 
 
-def _web_url(value: str) -> str:
+def web_url(value: str) -> str:
+    """The URL of a web address, without a slash at its end. Raises ValueError for no such."""
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("should be a URL such as https://host/path")
@@ -78,7 +79,7 @@ def _of_platform(value: str) -> str:
     return value
 
 
-WebUrl = Annotated[str, AfterValidator(_web_url)]
+WebUrl = Annotated[str, AfterValidator(web_url)]
 SocketUrl = Annotated[str, AfterValidator(_socket_url)]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
@@ -312,6 +313,11 @@ class DiscordSettings(Section):
         default=True,
         description="Ask for the privileged message content intent, which follow-ups in threads "
         "without a mention need",
+    )
+    sharded: bool = Field(
+        default=False,
+        description="One connection for each shard that Discord recommends, in place of one for "
+        "all servers; needed from 2,500 servers on",
     )
     api_url: WebUrl = Field(
         default="https://discord.com/api/v10", description="Base URL of the REST API"

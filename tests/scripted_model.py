@@ -22,7 +22,8 @@ class ScriptedModel:
     A piece that is an Exception breaks the connection off; one that is bytes is sent as it is.
     `refuse` is a status and an OpenAI error code to answer instead. With an `api_key`, only who
     shows it is served; with `longest`, a prompt of more messages is refused for its length. Fields
-    named in `unknown` are refused, as OpenAI refuses fields that it does not know.
+    named in `unknown` are refused, as OpenAI refuses fields that it does not know. One that `sees`
+    tells so as OpenRouter does.
 
     Asked to go on with half an answer, it gives what `answer`, called without that half, has left
     after it: waits and faults that stand before the next word are behind it too. Half of another
@@ -43,12 +44,15 @@ class ScriptedModel:
     longest: int | None = None
     unknown: tuple[str, ...] = ()
     continues: bool = True
+    sees: bool = False
     counted: int = 0
     running: int = 0
     url: str = ""
 
     async def models(self, _: web.Request) -> web.Response:
-        model = {"id": "scripted", "object": "model"}
+        model: dict[str, Any] = {"id": "scripted", "object": "model"}
+        if self.sees:
+            model["architecture"] = {"input_modalities": ["text", "image"]}
         return web.json_response(
             {"data": [{**model, "max_model_len": self.context} if self.context else model]}
         )

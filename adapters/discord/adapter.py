@@ -17,13 +17,13 @@ from adapters import wording
 from adapters.border import Border
 from adapters.catch_up import CatchUp
 from adapters.discord.commands import register, tree_of
-from adapters.discord.connection import Connection
 from adapters.discord.controls import listeners
 from adapters.discord.counter import Counter
 from adapters.discord.followup import FollowUpSurface
 from adapters.discord.gateway import GatewayClient, Terms
 from adapters.discord.history import DiscordHistory
 from adapters.discord.questions import Questions
+from adapters.discord.shards import Shards
 from adapters.discord.surface import DiscordSurface
 from adapters.discord.translate import AWAY, incoming, reaction, workspace
 from adapters.interaction import Desk
@@ -59,10 +59,11 @@ class DiscordAdapter:
         self.counter = Counter(desk, questions)
         self._is_registered = False
         self._connected = asyncio.Event()
-        self._connection = Connection(
+        self._connection = Shards(
             settings.token.get_secret_value(),
             lambda terms: _Client(terms, self),
             content=settings.message_content,
+            sharded=settings.sharded,
             on_fresh=self._on_fresh,
             on_lost=catch_up.disconnected,
             on_resumed=self._on_resumed,

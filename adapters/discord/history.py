@@ -67,7 +67,7 @@ class DiscordHistory:
         to. Raises MessageGone, too."""
         return await talk_before(self._calls, first, most)
 
-    async def fetch(self, file: Attachment, most: int) -> bytes:
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
         """A file's content, by its signed address; no token is shown. Raises Unreadable."""
         hosts = Hosts(Route.BASE, "discordapp.com", "discordapp.net")
         return await Files(hosts).fetch(file, most)
@@ -106,7 +106,8 @@ class DiscordHistory:
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         """What people wrote since then in channels, active threads and known direct messages."""
-        for channel_id in await self._calls.do(0, lambda client: _later(client, since)):
+        later = [found for client in self._calls.clients() for found in _later(client, since)]
+        for channel_id in later:
             async for each in self._of(channel_id, since):
                 yield each
         for channel_id in await self._direct():
@@ -207,7 +208,7 @@ def _require_member(ref: MessageRef) -> None:
         raise MessageGone("there is no way to read there")
 
 
-async def _later(client: discord.Client, since: float) -> list[int]:
+def _later(client: discord.Client, since: float) -> list[int]:
     """The channels and active threads of all servers in which something was written since then."""
     oldest = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
     spoken_in: list[discord.TextChannel | discord.VoiceChannel | discord.Thread] = [

@@ -26,12 +26,14 @@ from adapters.sandbox.platform import (
     DM,
     ControlError,
     Platform,
+    Upload,
 )
 from adapters.sandbox.removal_routes import RemovalRoutes
 from adapters.sandbox.requests import (
     ClearReactions,
     DeleteMessage,
     EditMessage,
+    ForwardMessage,
     MessagesQuery,
     PostMessage,
     PostReaction,
@@ -43,6 +45,9 @@ HEARTBEAT_S = 15.0
 
 MIN_INTERVAL_S = 0.1
 """At most ten pieces of news a second: a page reads again after each."""
+
+MAX_POST_BYTES = 48 * 1024 * 1024
+"""A message's body with its files in base64."""
 
 WRITE_TIMEOUT_S = 10.0
 """A reader of the live updates that takes nothing for so long is cut off."""
@@ -76,6 +81,7 @@ class Control:
         app.router.add_get("/changes", self._stream_changes)
         app.router.add_get("/{platform}/messages", self._read_messages)
         app.router.add_post("/{platform}/messages", self._post_message)
+        app.router.add_post("/{platform}/forward", self._forward)
         app.router.add_patch("/{platform}/messages", self._edit_message)
         app.router.add_delete("/{platform}/messages", self._delete_message)
         app.router.add_post("/{platform}/reactions", self._post_reaction)
@@ -103,13 +109,32 @@ class Control:
 
     async def _post_message(self, request: web.Request) -> web.StreamResponse:
         platform = self._platform(request)
+        # A clone, since the limit for all other bodies is much lower.
+        request = request.clone(client_max_size=MAX_POST_BYTES)
         body = await self._body(PostMessage, request)
-        message = await platform.post(
-            channel=body.channel,
-            user=body.user,
-            text=body.text,
-            thread=body.thread,
-            reply_to=body.reply_to,
+        if body.files:
+            message = await platform.upload(
+                channel=body.channel,
+                user=body.user,
+                text=body.text,
+                files=[Upload(file.name, file.data) for file in body.files],
+                thread=body.thread,
+            )
+        else:
+            message = await platform.post(
+                channel=body.channel,
+                user=body.user,
+                text=body.text,
+                thread=body.thread,
+                reply_to=body.reply_to,
+            )
+        return json_answer({"id": message})
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        body = await self._body(ForwardMessage, request)
+        message = await platform.forward(
+            channel=body.channel, message=body.message, user=body.user, to=body.to
         )
         return json_answer({"id": message})
 

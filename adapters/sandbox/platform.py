@@ -82,6 +82,14 @@ class AuditView:
     bursts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that a person sends with a message."""
+
+    name: str
+    data: bytes
+
+
 class Platform(Protocol):
     """A loopback platform: its state, its wire protocol, and what a person can do in it.
 
@@ -115,6 +123,26 @@ class Platform(Protocol):
 
         `thread` is the id of the message to answer under; on Discord the thread is made when it
         does not exist yet. Raises ControlError for an unknown channel, person or message.
+        """
+
+    async def upload(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        files: Sequence[Upload],
+        thread: str | None = None,
+    ) -> str:
+        """Post files as a person, with a text that may be empty, and return the message's id.
+
+        Raises ControlError as `post` does, and for more than the platform takes.
+        """
+
+    async def forward(self, *, channel: str, message: str, user: str, to: str) -> str:
+        """Forward a message to a channel, as a person, and return the new message's id.
+
+        Raises ControlError for an unknown channel, person or message.
         """
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:

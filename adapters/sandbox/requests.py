@@ -1,8 +1,9 @@
 """What the control API is asked for: bodies and queries, as forms."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Base64Bytes, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from adapters.sandbox.bodies import Body, a_person, not_blank, one_of
 from adapters.sandbox.interactive import AWAY
@@ -18,14 +19,39 @@ _Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValida
 _Emoji = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
+class SentFile(Body):
+    """A file of a message; `data` is base64."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    data: Base64Bytes
+
+
 class PostMessage(Body):
-    """Body of `POST /control/{platform}/messages`."""
+    """Body of `POST /control/{platform}/messages`; with files the text may be blank."""
 
     channel: _Channel
     user: _Person
-    text: _Text
+    text: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS)] = ""
     thread: _Id | None = None
     reply_to: _Id | None = None
+    files: tuple[SentFile, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.files:
+            not_blank(self.text)
+        elif self.reply_to is not None:
+            raise PydanticCustomError("reply", "files go with no reply_to; use thread")
+        return self
+
+
+class ForwardMessage(Body):
+    """Body of `POST /control/{platform}/forward`: a message of `channel`, to another."""
+
+    channel: _Channel
+    user: _Person
+    message: _Id
+    to: _Channel
 
 
 class EditMessage(Body):

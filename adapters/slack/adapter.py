@@ -24,7 +24,6 @@ from adapters.slack.calls import METHODS, Calls, web_client
 from adapters.slack.connection import Sockets
 from adapters.slack.endpoint import Endpoint
 from adapters.slack.histories import Histories
-from adapters.slack.history import SlackHistory
 from adapters.slack.identity import Known
 from adapters.slack.install import Install
 from adapters.slack.installations import Store
@@ -70,7 +69,6 @@ class SlackAdapter:
         self._settings = settings
         self._border = border
         self._catch_up = catch_up
-        self._places = places
         self._installing: Endpoint | None = None
         self._teams, routes = self._serving(places, store)
         self._interactions = Interactions(self._teams, desk, take=self.take)
@@ -129,11 +127,8 @@ class SlackAdapter:
         workspace = turn.question.workspace
         team = await insist(lambda: self._teams.find(workspace), "a workspace", turn=turn.id)
         calls = _ended(workspace) if team is None else team.calls
-        history = SlackHistory(calls, lambda: (workspace, ""), self._places)
         surface = surface_of(calls, turn.question, turn.conversation.root or None)
-        await self._border.answer(
-            turn, surface, history if team is None else team.history, resumed=resumed
-        )
+        await self._border.answer(turn, surface, self.history, resumed=resumed)
 
     async def take(self, question: Incoming) -> None:
         """Take in a message. Raises StoreUnavailable when too many wait for the store."""

@@ -6,8 +6,9 @@ import structlog
 
 from adapters.slack.history import SlackHistory
 from adapters.slack.teams import Teams
-from bot.domain import Conversation, Incoming, MessageRef, Reaction
-from bot.errors import PlatformUnavailable, StoreUnavailable, WorkspaceGone
+from bot.context.material import Talk
+from bot.domain import Attachment, Conversation, Incoming, MessageRef, Reaction, Turn
+from bot.errors import PlatformUnavailable, StoreUnavailable, Unreadable, WorkspaceGone
 
 log = structlog.get_logger()
 
@@ -21,6 +22,18 @@ class Histories:
     async def question(self, ref: MessageRef) -> Incoming | None:
         """A message as it stands now; see `SlackHistory`."""
         return await (await self._of(ref)).question(ref)
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        """What was said in a thread before its first question; see `SlackHistory`."""
+        return await (await self._of(first.question)).talk(first, most)
+
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
+        """A file that came with a question. Raises Unreadable."""
+        try:
+            history = await self._of(question)
+        except PlatformUnavailable as error:
+            raise Unreadable("unavailable") from error
+        return await history.fetch(question, file, most)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         """The reactions of people on a message; see `SlackHistory`."""

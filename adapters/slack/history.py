@@ -78,7 +78,7 @@ class SlackHistory:
         _, me = self._who()
         return await talk_before(self._calls, first, most, me=me)
 
-    async def fetch(self, file: Attachment, most: int) -> bytes:
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
         """A file's content; the bot's token is shown to Slack's own hosts. Raises Unreadable."""
         client = self._calls.client
         own = Hosts(client.base_url)

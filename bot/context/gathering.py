@@ -24,7 +24,7 @@ from bot.context.material import (
     Unread,
 )
 from bot.context.source import Source
-from bot.domain import Attachment, Turn
+from bot.domain import Attachment, MessageRef, Turn
 from bot.errors import MessageGone, PlatformUnavailable, Unreadable
 from bot.settings import ContextSettings
 from bot.store.materials import Materials
@@ -76,7 +76,7 @@ class Gathering:
         if material is None:
             files, unread = await self._files(turn, source)
             of_talk = [file for line in reversed(talk.lines) for file in line.files]
-            material = await self._read(source, [*files, *of_talk], sees=sees)
+            material = await self._read(turn.question, source, [*files, *of_talk], sees=sees)
             material = replace(material, unread=(*unread, *material.unread))
             if material.is_settled and not material.is_empty:
                 await self._materials.keep(turn.id, material)
@@ -145,11 +145,15 @@ class Gathering:
             return (), [Unread(file.name, "gone") for file in turn.attachments]
         return question.attachments, []
 
-    async def _read(self, source: Source, files: Sequence[Attachment], *, sees: bool) -> Material:
+    async def _read(
+        self, question: MessageRef, source: Source, files: Sequence[Attachment], *, sees: bool
+    ) -> Material:
         """What is in files, in their order; names that come twice are told apart."""
         files = _named_apart(files)
         most = self._settings.files
-        found = await asyncio.gather(*(self._one(source, file, sees=sees) for file in files[:most]))
+        found = await asyncio.gather(
+            *(self._one(question, source, file, sees=sees) for file in files[:most])
+        )
         images: list[Image] = []
         unread: list[Unread] = []
         room = IMAGES_BYTES
@@ -165,14 +169,14 @@ class Gathering:
         return Material(tuple(documents), tuple(images), tuple(unread))
 
     async def _one(
-        self, source: Source, file: Attachment, *, sees: bool
+        self, question: MessageRef, source: Source, file: Attachment, *, sees: bool
     ) -> Document | Image | Unread:
         most = int(self._settings.file_mb * MIB)
         if (reason := _refused(file, most, sees=sees)) is not None:
             return Unread(file.name, reason)
         try:
             async with asyncio.timeout(self._settings.read_s):
-                data = await source.fetch(file, most)
+                data = await source.fetch(question, file, most)
             return await self._extraction.read(file.name, data, sees=sees)
         except TimeoutError:
             return Unread(file.name, "unavailable")

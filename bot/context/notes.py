@@ -17,7 +17,7 @@ NAMED: Final = 5
 """Files that one line names; the others are counted."""
 NAME_LENGTH: Final = 60
 
-_SIGNS: Final = re.compile(r"[*`~|<>\[\]()@#\\]|(?<!\w)_|_(?!\w)")
+_SIGNS: Final = re.compile(r"[*`~|<>\[\]()@#/\\]|(?<!\w)_|_(?!\w)")
 
 _WHY: Final[dict[Reason, str]] = {
     "kind": "I can't read {}",
@@ -94,6 +94,6 @@ def _names(names: Iterable[str]) -> str:
 
 def _plain(name: str) -> str:
     """A file's name on one line, without the signs of Markdown, mentions and links."""
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
-    line = _SIGNS.sub("", line)
+    seen = "".join(sign if sign.isprintable() else " " for sign in name)
+    line = " ".join(_SIGNS.sub("", seen).split())
     return (line[: NAME_LENGTH - 1] + "…" if len(line) > NAME_LENGTH else line) or "a file"

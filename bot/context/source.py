@@ -22,5 +22,8 @@ class Source(Protocol):
         but with our own. Raises PlatformUnavailable, and MessageGone where it is not shown to us.
         """
 
-    async def fetch(self, file: Attachment, most: int) -> bytes:
-        """A file's content. Raises Unreadable, also for one of more than `most` bytes."""
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
+        """The content of a file that came with a question, or with what was said before it.
+
+        Raises Unreadable, also for a file of more than `most` bytes.
+        """

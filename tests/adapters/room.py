@@ -254,7 +254,7 @@ class Room:
         await self._meet("talk")
         return self.said
 
-    async def fetch(self, file: Attachment, most: int) -> bytes:
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
         await self._meet("fetch")
         return self.files[file.id]
 

@@ -180,8 +180,8 @@ class WiredRoom:
     async def talk(self, first: Turn, most: int) -> Talk:
         return await self._call("talk", lambda: self._room.talk(first, most))
 
-    async def fetch(self, file: Attachment, most: int) -> bytes:
-        return await self._call("fetch", lambda: self._room.fetch(file, most))
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
+        return await self._call("fetch", lambda: self._room.fetch(question, file, most))
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         return await self._call("reactions", lambda: self._room.reactions(ref))

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from bot import gate as gates
 from bot.answer import Answer
 from bot.composing import Composer
+from bot.context.gathering import Gathering
 from bot.core import Chat
 from bot.domain import (
     Incoming,
@@ -27,9 +28,10 @@ from bot.events import Ended, Event, Events, Text
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model
-from bot.settings import AccessSettings, ChatSettings
+from bot.settings import AccessSettings, ChatSettings, ContextSettings
 from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
+from bot.store.materials import Materials
 from bot.store.people import People
 from bot.store.personas import Personas
 from bot.store.places import Places
@@ -218,6 +220,7 @@ async def chat_bench(
     release: Release = RELEASE,
     serve: bool = True,
     worker: str = WORKER,
+    context: ContextSettings | None = None,
     beside: Bench | None = None,
     access: AccessSettings | None = None,
 ) -> AsyncIterator[Bench]:
@@ -236,7 +239,17 @@ async def chat_bench(
         chat = settings or ChatSettings()
         inbox = Inbox(client, worker, total=chat.max_waiting, each=chat.max_waiting_conversation)
         rules = access or AccessSettings()
-        bench = _bench(client, inbox, server, model, chat, wait_s, release, rules)
+        bench = _bench(
+            client,
+            inbox,
+            server,
+            model,
+            chat,
+            wait_s,
+            release,
+            rules,
+            context or ContextSettings(),
+        )
         yield bench
 
 
@@ -249,6 +262,7 @@ def _bench(
     wait_s: float,
     release: Release,
     access: AccessSettings,
+    context: ContextSettings,
 ) -> Bench:
     turns, people = Turns(client), People(client)
     clock = [1000.0]
@@ -257,7 +271,15 @@ def _bench(
         return clock[0]
 
     personas = Personas(client)
-    composer = Composer(turns=turns, model=model, release=release, chat=chat, personas=personas)
+    composer = Composer(
+        turns=turns,
+        model=model,
+        release=release,
+        chat=chat,
+        personas=personas,
+        context=Gathering(Materials(client, keep_s=60), turns, context),
+        images=context.images,
+    )
     generation = Generation(composer, model, wait_s=wait_s, clock=now)
     gate = gates.Gate(access, Refusals(client), BotRows(client), now)
     core = Chat(

@@ -47,6 +47,7 @@ class Draft:
     nonce: str | int | None = None
     enforce_nonce: bool = False
     type: int | None = None
+    forwarded: Message | None = None
     interaction: Json | None = None
     reference: Reference | None = None
 
@@ -75,7 +76,7 @@ def written(
         author_id=author_id,
         content=draft.content.strip(),
         created_at=state.clock(),
-        type=draft.type or (REPLY if reference is not None else DEFAULT),
+        type=draft.type or (REPLY if reference and not reference.is_forward else DEFAULT),
         nonce=draft.nonce,
         reference=reference,
         attachments=draft.attachments,
@@ -83,6 +84,7 @@ def written(
         components=draft.components,
         flags=draft.flags,
         tts=draft.tts,
+        forwarded=draft.forwarded,
         interaction=draft.interaction,
         seen_by=seen_by,
     )
@@ -155,7 +157,7 @@ def _require_sendable(message: Message) -> None:
         components.require_layout(message)
         return
     components.require_rows(message.components)
-    if not (message.content or message.embeds or message.attachments):
+    if not (message.content or message.embeds or message.attachments or message.forwarded):
         raise ApiError(Refusal.EMPTY_MESSAGE)
 
 

@@ -99,10 +99,14 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a message points to: a message, or a channel alone (a new thread)."""
+    """What a message points to: a message, or a channel alone (a new thread).
+
+    `is_forward`: the message is forwarded, and not answered.
+    """
 
     channel_id: int
     message_id: int | None
+    is_forward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `pinged` are the users who were notified when it was sent.
+    """One message. `pinged` are the users who were notified when it was sent, `forwarded` is the
+    message that it forwards, as that was then.
 
     `interaction` is the metadata of the interaction that it answers; `seen_by` the one person who
     sees it, when it is ephemeral.
@@ -142,5 +147,6 @@ class Message:
     pinged: frozenset[int] = frozenset()
     pinned_at: float | None = None
     reactions: tuple[Reaction, ...] = ()
+    forwarded: "Message | None" = None
     interaction: Json | None = None
     seen_by: int | None = None

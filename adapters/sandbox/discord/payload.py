@@ -156,6 +156,8 @@ class Payloads:
             "edited_timestamp": None if message.edited_at is None else iso(message.edited_at),
             "flags": int(flags),
         }
+        if message.forwarded is not None:
+            body["message_snapshots"] = [self._snapshot(message.forwarded)] if readable else []
         if message.interaction is not None:
             body |= _answering(message.interaction)
         if message.reactions:
@@ -264,12 +266,19 @@ class Payloads:
         return written
 
     def _pointer(self, reference: Reference) -> Json:
-        body: Json = {"type": 0, "channel_id": str(reference.channel_id)}
+        body: Json = {"type": int(reference.is_forward), "channel_id": str(reference.channel_id)}
         if reference.message_id is not None:
             body["message_id"] = str(reference.message_id)
         if self.in_guild(reference.channel_id):
             body["guild_id"] = str(GUILD_ID)
         return body
+
+    def _snapshot(self, message: Message) -> Json:
+        """A forwarded message: what it said, and not who said it."""
+        whole = self.message(message, privileged=True, nested=False)
+        names = "type content attachments embeds components mentions mention_roles timestamp"
+        names += " edited_timestamp flags"
+        return {"message": {name: whole[name] for name in names.split()}}
 
     def _referenced(self, reference: Reference, *, privileged: bool) -> Json | None:
         if reference.message_id is None:

@@ -117,7 +117,7 @@ def view(state: State, message: Message) -> MessageView:
         id=str(message.id),
         user=_NAMES[author.id],
         bot=author.bot,
-        text=f"{BOT_HANDLE} is thinking…" if is_loading else to_people(message.content),
+        text=f"{BOT_HANDLE} is thinking…" if is_loading else _readable(message),
         thread=str(channel.id) if isinstance(channel, Thread) else None,
         reply_to=None if answered is None else str(answered),
         edited=message.edited_at is not None,
@@ -125,6 +125,13 @@ def view(state: State, message: Message) -> MessageView:
         buttons=tuple(buttons_of(message.components)),
         private=message.seen_by is not None,
     )
+
+
+def _readable(message: Message) -> str:
+    """All that a message shows, a line for each file and for what it forwards."""
+    quoted = "" if message.forwarded is None else f"↪ {_readable(message.forwarded)}"
+    files = (f"📎 {file.filename}" for file in message.attachments)
+    return "\n".join(line for line in (to_people(message.content), quoted, *files) if line)
 
 
 def audited(state: State, message: Message) -> AuditView:

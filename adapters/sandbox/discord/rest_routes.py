@@ -7,6 +7,7 @@ from aiohttp import web
 
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.commands import Commands
+from adapters.sandbox.discord.gateway import GatewaySettings
 from adapters.sandbox.discord.interactions import Interactions
 from adapters.sandbox.discord.limits import Buckets, Limits
 from adapters.sandbox.discord.payload import Payloads
@@ -35,6 +36,7 @@ def rest_application(
     commands: Commands,
     interactions: Interactions,
     responses: Responses,
+    gateway: GatewaySettings,
 ) -> web.Application:
     """The API, to be mounted at `rest.PREFIX`; `faults` is told of its routes."""
     messages = MessageRoutes(
@@ -48,6 +50,7 @@ def rest_application(
         buckets=buckets,
         limits=limits,
         gateway_url=gateway_url,
+        gateway=gateway,
     )
     routes = [
         *own.routes(),

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from aiohttp import web
 
-from adapters.sandbox.discord import messages, reactions
+from adapters.sandbox.discord import messages, reactions, sharing
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.cdn import DEFAULT_LIFE_S, Cdn
 from adapters.sandbox.discord.changes import Change, TypingStarted
@@ -51,7 +51,7 @@ from adapters.sandbox.faults import Faults
 from adapters.sandbox.interactive import AWAY, CommandView, ModalView
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
-from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView
+from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView, Upload
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_GATEWAY: Final = GatewaySettings()
@@ -163,6 +163,7 @@ class DiscordWorld:
                 commands=self._commands,
                 interactions=self._interactions,
                 responses=self._responses,
+                gateway=self.gateway.settings,
             ),
         )
         app.router.add_get("/discord/gateway", self.gateway.handle)
@@ -194,6 +195,33 @@ class DiscordWorld:
         draft = Draft(content=storable(to_wire(self._state, text)), reply_to=answered)
         with telling():
             place = self._places.to_speak(channel, author, thread=thread)
+            return str(messages.create(self._state, place, author, draft).id)
+
+    async def upload(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        files: Sequence[Upload],
+        thread: str | None = None,
+    ) -> str:
+        """Post files as a person."""
+        author = person_id(self._state, user)
+        draft = Draft(
+            content=storable(to_wire(self._state, text)),
+            attachments=sharing.attached(self._state, files),
+        )
+        with telling():
+            place = self._places.to_speak(channel, author, thread=thread)
+            return str(messages.create(self._state, place, author, draft).id)
+
+    async def forward(self, *, channel: str, message: str, user: str, to: str) -> str:
+        """Forward a message as a person; the new message has no text of its own."""
+        author = person_id(self._state, user)
+        draft = sharing.forwarding(self._places.find(channel, message, author))
+        with telling():
+            place = self._places.to_speak(to, author, thread=None)
             return str(messages.create(self._state, place, author, draft).id)
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:

@@ -2,6 +2,7 @@
 // box to write in, all as one chosen person.
 
 import { call } from "./api.js";
+import { Attachments } from "./attach.js";
 import { setText } from "./dom.js";
 import { Hints, Modal } from "./interactive.js";
 import { Messages } from "./messages.js";
@@ -114,6 +115,7 @@ export class Side {
       this.send();
     });
     this.find(".cancel").addEventListener("click", () => this.aim(null));
+    this.attachments = new Attachments(this.find(".composer .tools"), box);
     const mention = this.find(".mention-bot");
     mention.textContent = `@${this.bot}`;
     mention.title = `Put @${this.bot} into the message`;
@@ -237,8 +239,8 @@ export class Side {
   async send() {
     const box = this.find(".write");
     const text = box.value;
-    if (!text.trim() || this.sending) return;
-    const { target } = this;
+    const { target, attachments: { files } } = this;
+    if (!(text.trim() || files.length) || this.sending) return;
     if (target?.kind === "edit") {
       if (await this.change({ message: target.view.id, text }, "PATCH")) this.aim(null);
       return;
@@ -259,7 +261,9 @@ export class Side {
     try {
       sent = await call(`${this.name}/messages`, {
         channel: this.channel, user: this.person, text, thread, reply_to,
+        files: await this.attachments.encoded(),
       });
+      this.attachments.set(this.attachments.files.filter((file) => !files.includes(file)));
       // Only what was sent goes; a person may have typed on.
       box.value = box.value.startsWith(text) ? box.value.slice(text.length) : box.value;
       if (target?.kind === "reply" && this.target === target) this.aim(null);

@@ -74,7 +74,8 @@ def view(message: Message) -> MessageView:
         text = blocks.readable(message.blocks)
     else:
         text = shown(message.text)
-    lines = [text, *(f"📎 {file['title']}" for file in message.files)]
+    shared = (f"↪ {shown(one['text'])}" for one in message.attachments if one.get("is_share"))
+    lines = [text, *shared, *(f"📎 {file['title']}" for file in message.files)]
     return MessageView(
         id=message.ts,
         user=HANDLES.get(message.user, "slackbot"),

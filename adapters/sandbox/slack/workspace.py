@@ -119,7 +119,14 @@ class Workspace:
         return f"{seconds}.{microseconds:06d}"
 
     def post_as_person(
-        self, channel_id: str, user: str, typed: str, thread_ts: str | None
+        self,
+        channel_id: str,
+        user: str,
+        typed: str,
+        thread_ts: str | None,
+        *,
+        files: tuple[Json, ...] = (),
+        attachments: tuple[Json, ...] = (),
     ) -> Message:
         """Post what a person typed; the app hears of it, twice when it is mentioned."""
         text, elements = compose(typed, self.users)
@@ -128,8 +135,11 @@ class Workspace:
             ts=self.next_ts(channel_id),
             user=user,
             text=text,
+            subtype="file_share" if files else None,
             thread_ts=thread_ts,
-            blocks=(payload.rich_text(elements, uuid.uuid4().hex[:5]),),
+            blocks=(payload.rich_text(elements, uuid.uuid4().hex[:5]),) if typed else (),
+            files=files,
+            attachments=attachments,
             client_msg_id=str(uuid.uuid4()),
         )
         self.add(message)

@@ -14,9 +14,9 @@ from aiohttp import web
 from adapters.sandbox.faults import Faults
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
-from adapters.sandbox.platform import AuditView, ControlError, MessageView
+from adapters.sandbox.platform import AuditView, ControlError, MessageView, Upload
 from adapters.sandbox.removal_routes import How
-from adapters.sandbox.slack import payload
+from adapters.sandbox.slack import payload, sharing
 from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, Transport, new_event_id
 from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, TEAM_ID, USER_IDS
@@ -133,7 +133,7 @@ class SlackWorld(InteractiveSide):
         )
         super().__init__(self.workspace, self.knobs, modals, self._interactions)
         store = FileStore()
-        host = Host(
+        self._host = host = Host(
             workspace=self.workspace,
             knobs=self.knobs,
             files=store,
@@ -282,6 +282,38 @@ class SlackWorld(InteractiveSide):
             parent = message.thread_ts or message.ts
         posted = self.workspace.post_as_person(room.channel.id, USER_IDS[user], text, parent)
         return posted.ts
+
+    async def upload(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        files: Sequence[Upload],
+        thread: str | None = None,
+    ) -> str:
+        """Post files as a person. Raises ControlError as `post` does."""
+        room = room_of(self.workspace, channel, user)
+        if text:
+            check_text(text)
+        parent = None if thread is None else message_in(room, thread)
+        posted = self.workspace.post_as_person(
+            room.channel.id,
+            USER_IDS[user],
+            text,
+            None if parent is None else parent.thread_ts or parent.ts,
+            files=sharing.uploaded(self._host, files, USER_IDS[user]),
+        )
+        return posted.ts
+
+    async def forward(self, *, channel: str, message: str, user: str, to: str) -> str:
+        """Share a message in another channel, as a person. Raises ControlError."""
+        room = room_of(self.workspace, channel, user)
+        attachment = sharing.shared(self._host, room, message_in(room, message))
+        target = room_of(self.workspace, to, user).channel.id
+        return self.workspace.post_as_person(
+            target, USER_IDS[user], "", None, attachments=(attachment,)
+        ).ts
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
         """Edit a person's own message; the same text again is no edit. Raises ControlError."""

@@ -35,7 +35,7 @@ class Adapted:
 async def adapted(
     bench: Served, core: Core, *, desk: Desk | None = None, content: bool = True
 ) -> AsyncIterator[Adapted]:
-    """The adapter, ready for events."""
+    """The adapter, ready for events; without `content` it does not ask for that intent."""
     settings = DiscordSettings.model_validate(
         {
             "token": TOKEN,

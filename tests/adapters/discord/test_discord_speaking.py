@@ -74,7 +74,7 @@ class Town:
 
     async def ours(self, text: str) -> str:
         """A message of the bot's own that answers nothing."""
-        client = self.adapted.adapter._connection._client
+        client = self.adapted.adapter._connection._clients()[0]
         assert client is not None
         return str((await client.get_partial_messageable(GENERAL).send(text)).id)
 

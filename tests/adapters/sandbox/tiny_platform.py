@@ -24,6 +24,7 @@ from adapters.sandbox.platform import (
     ControlError,
     MessageView,
     ReactionView,
+    Upload,
 )
 from adapters.sandbox.server import Sandbox
 
@@ -123,6 +124,24 @@ class TinyPlatform:
             if reference is not None:
                 self._find(room, reference)
         return self._add(room, user, text, thread=thread, reply_to=reply_to)
+
+    async def upload(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        files: Sequence[Upload],
+        thread: str | None = None,
+    ) -> str:
+        shown = "".join(f"\n{file.name}: {file.data.decode()}" for file in files)
+        return self._add(
+            self._room(channel, user), user, text + shown, thread=thread, reply_to=None
+        )
+
+    async def forward(self, *, channel: str, message: str, user: str, to: str) -> str:
+        text = self._find(self._room(channel, user), message).text
+        return self._add(self._room(to, user), user, f"↪ {text}", thread=None, reply_to=None)
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
         self._own(self._room(channel, user), message, user)
