@@ -2,7 +2,8 @@
 --
 -- KEYS[1] turn:{first}           KEYS[2] retries:{first}       KEYS[3] retried
 -- KEYS[4] turn:{turn}            KEYS[5] conversation:{…}      KEYS[6] inbox:{platform}
--- KEYS[7] open:{conversation}    KEYS[8] seen:{message} of the message that asks for it, if one does
+-- KEYS[7] open:{conversation}    KEYS[8] asked_by:{person}
+-- KEYS[9] seen:{message} of the message that asks for it, if one does
 --
 -- ARGV[1] turn   ARGV[2] first   ARGV[3] prefix of turn:{turn}   ARGV[4] turns of a conversation to
 -- keep   ARGV[5] most open turns of the platform   ARGV[6] the same, of the conversation
@@ -14,11 +15,11 @@
 -- has not ended; "most"; "gone" when the question was deleted; "busy"; "unknown". Nothing is changed
 -- but by "done", and the message is not seen either.
 
-if KEYS[8] and redis.call("EXISTS", KEYS[8]) == 1 then
+if KEYS[9] and redis.call("EXISTS", KEYS[9]) == 1 then
   return "seen"
 end
-local found = redis.call("HMGET", KEYS[1], "status", "withdrawn")
-if not found[1] then
+local found = redis.call("HMGET", KEYS[1], "status", "withdrawn", "forgotten")
+if not found[1] or found[3] then
   return "unknown"
 end
 if found[2] or found[1] == "withdrawn" then
@@ -46,7 +47,8 @@ redis.call("RPUSH", KEYS[2], ARGV[1])
 redis.call("ZADD", KEYS[3], ARGV[8], ARGV[2])
 redis.call("ZREMRANGEBYRANK", KEYS[3], 0, -tonumber(ARGV[10]) - 1)
 redis.call("RPUSH", KEYS[7], ARGV[1])
-if KEYS[8] then
-  redis.call("SET", KEYS[8], "1", "EX", ARGV[9])
+redis.call("SADD", KEYS[8], ARGV[1])
+if KEYS[9] then
+  redis.call("SET", KEYS[9], "1", "EX", ARGV[9])
 end
 return "done"
