@@ -16,7 +16,7 @@ from adapters import wording
 from adapters.interaction import Command, Form, Said
 from bot.domain import Person, Platform, Release
 from bot.gate import Gate
-from bot.persona import NOTHING, Persona, Unfit, sampled, sampling, told
+from bot.persona import NOTHING, Persona, Unfit, sampled, sampling_of, told
 from bot.store.forgetting import Forgetting
 from bot.store.people import People
 from bot.store.personas import Personas
@@ -126,7 +126,7 @@ class Commands:
 
     async def _model(self, command: Command) -> Said:
         given = await self._personas.get(await self._personas.current(command.home))
-        return Said(wording.model(self._release, sampling(self._release, given), given.id))
+        return Said(wording.model(self._release, sampling_of(self._release, given), given.id))
 
     async def _persona(self, command: Command) -> Said:
         if _only_shows(command):

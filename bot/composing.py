@@ -13,7 +13,7 @@ from bot.context.material import NO_TALK
 from bot.context.source import Source
 from bot.domain import Release, Sampling, Turn
 from bot.model import Message, Model, Served
-from bot.persona import sampling, system_prompt
+from bot.persona import sampling_of, system_prompt
 from bot.prompt import fit
 from bot.settings import ChatSettings
 from bot.store.personas import Personas
@@ -74,7 +74,7 @@ class Composer:
         if first is not None:
             await self._set_window(turn, first)
         persona = await self._personas.get(turn.persona)
-        drawn = await self._allowed(turn, sampling(self.release, persona))
+        drawn = await self._allowed(turn, sampling_of(self.release, persona))
         served = await self._model.served()
         past = await self._memory(turn, first)
         most = self._settings.history_turns
@@ -124,14 +124,23 @@ class Composer:
         Looks one turn further back than the memory goes.
         """
         history = await self._turns.before(turn, self._settings.history_turns + 1)
-        anew_at = await self._turns.began_anew(turn.conversation)
-        if turn.created_at > anew_at:  # else it was asked before, and is only answered now
-            history = [past for past in history if past.created_at > anew_at]
+        history = await self._since_anew(turn, history)
         ids = [past.id for past in history]
         window = first or await self._turns.window(turn.conversation)
         if window in (turn.id, turn.first):
             return []
         return history[ids.index(window) :] if window in ids else history
+
+    async def _since_anew(self, turn: Turn, past: list[Turn]) -> list[Turn]:
+        """What of the past was asked since the memory began anew, if that was before the question:
+        one that was asked before it and is answered now keeps its memory."""
+        anew_at = await self._turns.began_anew(turn.conversation)
+        if not anew_at or not past:
+            return past
+        asked = turn if turn.retry_of is None else await self._turns.get(turn.retry_of)
+        if asked is None or asked.created_at <= anew_at:
+            return past
+        return [one for one in past if one.created_at > anew_at]
 
     async def _set_window(self, turn: Turn, first: str) -> None:
         """Let the conversation's memory begin there, unless the turn looks back into it."""

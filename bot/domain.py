@@ -188,6 +188,8 @@ class Turn:
     messages that show it, in order; `posting` is the text of the next one while it may be under
     way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
     question was deleted once its answer had begun, `stopped` that somebody stopped the answer.
+    `home` is the channel whose persona answers (a thread's parent), and `persona` that persona's
+    id, "" for none.
 
     An answer that was cut may be continued: `continued` is how often it was, `continued_at` when it
     last was, and `kept` how many bytes in UTF-8 of it were there by then. Another answer to the

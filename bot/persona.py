@@ -82,7 +82,7 @@ def system_prompt(release: Release, persona: Persona) -> str:
     return "\n\n".join(part for part in (release.system_prompt, persona.text) if part)
 
 
-def sampling(release: Release, persona: Persona) -> Sampling:
+def sampling_of(release: Release, persona: Persona) -> Sampling:
     """How tokens are drawn; never longer than the release allows."""
     given = release.sampling
     return replace(

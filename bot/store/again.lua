@@ -2,8 +2,8 @@
 --
 -- KEYS[1] turn:{first}           KEYS[2] retries:{first}       KEYS[3] retried
 -- KEYS[4] turn:{turn}            KEYS[5] conversation:{…}      KEYS[6] inbox:{platform}
--- KEYS[7] open:{conversation}    KEYS[8] asked_by:{person}
--- KEYS[9] seen:{message} of the message that asks for it, if one does
+-- KEYS[7] open:{conversation}    KEYS[8] asked_by:{person}     KEYS[9] asked_in:{home}
+-- KEYS[10] seen:{message} of the message that asks for it, if one does
 --
 -- ARGV[1] turn   ARGV[2] first   ARGV[3] prefix of turn:{turn}   ARGV[4] turns of a conversation to
 -- keep   ARGV[5] most open turns of the platform   ARGV[6] the same, of the conversation
@@ -15,7 +15,7 @@
 -- has not ended; "most"; "gone" when the question was deleted; "busy"; "unknown". Nothing is changed
 -- but by "done", and the message is not seen either.
 
-if KEYS[9] and redis.call("EXISTS", KEYS[9]) == 1 then
+if KEYS[10] and redis.call("EXISTS", KEYS[10]) == 1 then
   return "seen"
 end
 local found = redis.call("HMGET", KEYS[1], "status", "withdrawn", "forgotten")
@@ -48,7 +48,8 @@ redis.call("ZADD", KEYS[3], ARGV[8], ARGV[2])
 redis.call("ZREMRANGEBYRANK", KEYS[3], 0, -tonumber(ARGV[10]) - 1)
 redis.call("RPUSH", KEYS[7], ARGV[1])
 redis.call("SADD", KEYS[8], ARGV[1])
-if KEYS[9] then
-  redis.call("SET", KEYS[9], "1", "EX", ARGV[9])
+redis.call("ZADD", KEYS[9], ARGV[8], ARGV[1])
+if KEYS[10] then
+  redis.call("SET", KEYS[10], "1", "EX", ARGV[9])
 end
 return "done"

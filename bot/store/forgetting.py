@@ -6,7 +6,6 @@ is read back from a platform makes no votes of what stood there before (`Votes.w
 is that they asked, and when; else the next reading would bring their votes back.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,19 +15,17 @@ from bot.domain import PLATFORMS, Person, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
+from bot.store.turn_hash import home_of
 from bot.store.turns import Turns
 
 PAGE: Final = 500
 """Entries that one step looks at, so that nobody else waits long."""
 
-Eraser = Callable[[Person, Sequence[str]], Awaitable[int]]
-"""Takes out what another room keeps of a person, or of the turns of these ids; how much it was.
-May be repeated. Raises StoreUnavailable."""
-
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How much was forgotten: questions with their answers, votes, and remarks."""
+    """How much was forgotten: questions with their answers (each try of its own), votes on others'
+    answers, and remarks with reasons."""
 
     questions: int
     votes: int
@@ -36,12 +33,11 @@ class Forgotten:
 
 
 class Forgetting:
-    """Forgets in Redis; `others` are the rooms that keep more."""
+    """Forgets in Redis."""
 
-    def __init__(self, client: Client, turns: Turns, others: Sequence[Eraser] = ()) -> None:
+    def __init__(self, client: Client, turns: Turns) -> None:
         self._client = client
         self._turns = turns
-        self._others = others
         self._turn = script(client, "forget_turn")
         self._unvote = script(client, "unvote")
         self._sweep = script(client, "sweep")
@@ -54,15 +50,14 @@ class Forgetting:
         with converted():
             await self._client.hset(keys.FORGOTTEN, person.key, at)
         remarks = await self._take_out(keys.REMARKS, person)
-        questions, turn_ids = await self._questions(person)
+        questions = await self._questions(person)
         votes = await self._votes(person)
-        for erase in self._others:
-            remarks += await erase(person, turn_ids)
+        remarks += await self._reasons(person)
         await self._take_out(keys.EVENTS, person)
         await self._name(person)
         return Forgotten(questions, votes, remarks)
 
-    async def _questions(self, person: Person) -> tuple[int, list[str]]:
+    async def _questions(self, person: Person) -> int:
         with converted():
             turn_ids = sorted(
                 str(each) for each in await self._client.smembers(keys.asked_by(person.key))
@@ -76,7 +71,7 @@ class Forgetting:
                         await self._client.srem(keys.asked_by(person.key), turn_id)
                 else:
                     count += await self._forget(turn, person)
-        return count, turn_ids
+        return count
 
     async def _forget(self, turn: Turn, person: Person) -> int:
         conversation = turn.conversation.key
@@ -93,12 +88,18 @@ class Forgetting:
                         keys.tally(turn.id),
                         keys.VOTES,
                         keys.PARTS,
-                        keys.asked_in(f"{platform}/{turn.home or channel}"),
+                        keys.asked_in(home_of(turn)),
                         keys.asked_by(person.key),
                         keys.asked(conversation),
                         keys.window(conversation),
                         keys.fresh(conversation),
                         keys.places(platform),
+                        keys.reasons(turn.id),
+                        keys.REASONS,
+                        keys.retries(turn.id),
+                        keys.RETRIED,
+                        keys.material(turn.id),
+                        keys.talk(conversation),
                     ],
                     [
                         turn.id,
@@ -113,15 +114,8 @@ class Forgetting:
 
     async def _votes(self, person: Person) -> int:
         """Take their votes on others' answers back."""
-        names: set[str] = set()
-        with converted():
-            async for name, _ in self._client.zscan_iter(
-                keys.VOTES, match=f"* {_literal(person.key)}", count=PAGE
-            ):
-                names.add(str(name))
         count = 0
-        for name in sorted(names):
-            turn = name.partition(" ")[0]
+        for turn in await self._turns_in(keys.VOTES, person):
             with converted():
                 count += await self._unvote(
                     [
@@ -133,6 +127,27 @@ class Forgetting:
                     [turn, person.key],
                 )
         return count
+
+    async def _reasons(self, person: Person) -> int:
+        """Take out why they voted against others' answers."""
+        turns = await self._turns_in(keys.REASONS, person)
+        for turn in turns:
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hdel(keys.reasons(turn), person.key)
+            pipe.zrem(keys.REASONS, f"{turn} {person.key}")
+            with converted():
+                await pipe.execute()
+        return len(turns)
+
+    async def _turns_in(self, names: str, person: Person) -> list[str]:
+        """The turns of a person's entries in a sorted set of `{turn} {person}`."""
+        found: set[str] = set()
+        with converted():
+            async for name, _ in self._client.zscan_iter(
+                names, match=f"* {_literal(person.key)}", count=PAGE
+            ):
+                found.add(str(name).partition(" ")[0])
+        return sorted(found)
 
     async def _take_out(self, stream: str, person: Person) -> int:
         start, count = "-", 0

@@ -16,7 +16,7 @@ from bot.domain import Platform, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
-from bot.store.turn_hash import some, to_hash
+from bot.store.turn_hash import home_of, some, to_hash
 
 GROUP: Final = "answers"
 READ_S: Final = 1.0
@@ -78,7 +78,7 @@ class Inbox:
                     keys.askers(question.platform),
                     keys.asked(conversation.key),
                     keys.asked_by(turn.asker.key),
-                    keys.asked_in(f"{question.platform}/{turn.home or question.channel}"),
+                    keys.asked_in(home_of(turn)),
                 ],
                 [
                     turn.id,

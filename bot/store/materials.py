@@ -4,15 +4,16 @@ One JSON string each, which ends by itself some time after it was last written. 
 without: what is not there is read again, or left out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from bot.context.material import Material, Talk
-from bot.domain import Conversation, Turn
+from bot.domain import Conversation
 from bot.store import keys
 from bot.store.connection import Client, converted
+from bot.store.scripts import script
 
 _Kept = TypeVar("_Kept")
 
@@ -26,6 +27,7 @@ class Materials:
     def __init__(self, client: Client, *, keep_s: float) -> None:
         self._client = client
         self._keep_ms = int(keep_s * 1000)
+        self._keep = script(client, "keep_material")
 
     async def of(self, turn_ids: Sequence[str]) -> Mapping[str, Material]:
         """What is kept of these turns, by their ids; those without are left out."""
@@ -40,10 +42,12 @@ class Materials:
         }
 
     async def keep(self, turn_id: str, material: Material) -> None:
-        """Keep what was read for a turn, in place of what was kept."""
+        """Keep what was read for a turn, in place of what was kept; nothing of a turn that is
+        forgotten."""
         with converted():
-            await self._client.set(
-                keys.material(turn_id), _MATERIAL.dump_json(material), px=self._keep_ms
+            await self._keep(
+                [keys.turn(turn_id), keys.material(turn_id)],
+                [_MATERIAL.dump_json(material), self._keep_ms],
             )
 
     async def talk(self, conversation: Conversation) -> Talk | None:
@@ -58,17 +62,6 @@ class Materials:
             await self._client.set(
                 keys.talk(conversation.key), _TALK.dump_json(talk), px=self._keep_ms
             )
-
-    async def forget(self, turns: Iterable[Turn]) -> None:
-        """Delete all that is kept of these turns, and what was said before their conversations."""
-        names = {
-            name
-            for turn in turns
-            for name in (keys.material(turn.id), keys.talk(turn.conversation.key))
-        }
-        if names:
-            with converted():
-                await self._client.unlink(*names)
 
 
 def _read(adapter: "TypeAdapter[_Kept]", kept: str | bytes) -> "_Kept | None":

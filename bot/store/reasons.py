@@ -5,7 +5,7 @@ listed with the vote as it is now.
 """
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -69,26 +69,6 @@ class Reasons:
         for start in range(0, len(names), PAGE):
             for reason in await self._read(names[start : start + PAGE]):
                 yield reason
-
-    async def erase(self, person: Person, turn_ids: Sequence[str]) -> int:
-        """Forget what a person wrote, and what others wrote of the answers to these turns; how much
-        of it was the person's. An eraser, see `forgetting`.
-        """
-        names: list[str] = []
-        ids = set(turn_ids)
-        with converted():
-            for name in await self._client.zrange(keys.REASONS, 0, -1):
-                turn_id, _, person_key = str(name).partition(" ")
-                if person_key == person.key or turn_id in ids:
-                    names.append(str(name))
-            for start in range(0, len(names), PAGE):
-                pipe = self._client.pipeline(transaction=True)
-                for name in names[start : start + PAGE]:
-                    turn_id, _, person_key = name.partition(" ")
-                    pipe.hdel(keys.reasons(turn_id), person_key)
-                    pipe.zrem(keys.REASONS, name)
-                await pipe.execute()
-        return sum(name.endswith(f" {person.key}") for name in names)
 
     async def _read(self, page: list[list[str]]) -> list[Reason]:
         pipe = self._client.pipeline(transaction=False)

@@ -18,8 +18,8 @@ PAGE: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Numbers of one channel since a moment; `people` asked, `voted` is how many answers have a
-    vote."""
+    """Numbers of one channel since a moment: `people` asked, a question that was tried again has
+    several answers, and `voted` is how many answers have a vote."""
 
     questions: int = 0
     answers: int = 0
@@ -39,6 +39,7 @@ class Stats:
 class _Asked:
     at: float
     person: str
+    is_retry: bool
     is_answered: bool
     votes: tuple[int, ...]
 
@@ -77,13 +78,15 @@ class Activity:
     async def _read(self, page: Sequence[tuple[str, float]]) -> list[_Asked]:
         pipe = self._client.pipeline(transaction=False)
         for turn, _ in page:
-            pipe.hmget(keys.turn(turn), ["asker", "answer"])
+            pipe.hmget(keys.turn(turn), ["asker", "retry_of", "answer"])
             pipe.hvals(keys.votes(turn))
         with converted():
             found: list[Any] = await pipe.execute()
         return [
-            _Asked(at, str(asker), bool(answer), tuple(int(value) for value in votes))
-            for (_, at), (asker, answer), votes in zip(page, found[::2], found[1::2], strict=True)
+            _Asked(at, str(asker), bool(retry), bool(answer), tuple(int(each) for each in votes))
+            for (_, at), (asker, retry, answer), votes in zip(
+                page, found[::2], found[1::2], strict=True
+            )
             if asker is not None
         ]
 
@@ -92,7 +95,7 @@ def _count(asked: Sequence[_Asked], since: float, cut_at: float | None) -> Stats
     late = [one for one in asked if one.at >= since]
     votes = [value for one in late for value in one.votes]
     return Stats(
-        questions=len(late),
+        questions=sum(not one.is_retry for one in late),
         answers=sum(one.is_answered for one in late),
         people=len({one.person for one in late}),
         up=votes.count(1),

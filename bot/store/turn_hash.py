@@ -87,6 +87,11 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
     )
 
 
+def home_of(turn: Turn) -> str:
+    """The channel that a turn counts for: `slack/C0123ABCD`."""
+    return f"{turn.question.platform}/{turn.home or turn.question.channel}"
+
+
 def _parts(fields: Mapping[str, str], question: MessageRef) -> tuple[MessageRef, ...]:
     """The messages of the answer; they stand in the question's channel, or in a thread of it."""
     found = {int(match[1]): fields[name] for name in fields if (match := _PART.fullmatch(name))}

@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final, Literal, cast
 
-from bot.domain import MessageRef, Person, Turn
+from bot.domain import MessageRef, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
-from bot.store.turn_hash import to_hash
+from bot.store.turn_hash import home_of, to_hash
 from bot.store.turns import Turns
 
 MOST_RETRIES: Final = 5
@@ -84,6 +84,7 @@ class Wishes:
                     keys.inbox(turn.question.platform),
                     keys.open_turns(turn.conversation.key),
                     keys.asked_by(turn.asker.key),
+                    keys.asked_in(home_of(turn)),
                     *_seen(word),
                 ],
                 [
@@ -130,16 +131,6 @@ class Wishes:
                 tries = await pipe.execute()
             for first, each in zip(page, tries, strict=True):
                 yield _there(await self._turns.get_many([first, *map(str, each)]))
-
-    async def erase(self, _: Person, turn_ids: Sequence[str]) -> int:
-        """Forget that these turns were tried again; an eraser, see `forgetting`."""
-        if turn_ids:
-            pipe = self._client.pipeline(transaction=True)
-            pipe.delete(*(keys.retries(turn_id) for turn_id in turn_ids))
-            pipe.zrem(keys.RETRIED, *turn_ids)
-            with converted():
-                await pipe.execute()
-        return 0
 
     async def _listed(self, key: str, start: int = 0) -> list[Turn]:
         with converted():

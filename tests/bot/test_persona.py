@@ -11,7 +11,7 @@ from bot.persona import (
     Persona,
     Unfit,
     sampled,
-    sampling,
+    sampling_of,
     system_prompt,
     told,
 )
@@ -22,7 +22,7 @@ RELEASE = Release("r1", "m", "Be brief.", Sampling(0.6, 0.9, 1.1, 64), 1.0)
 def test_the_persona_that_adds_nothing_has_no_name() -> None:
     assert NOTHING.id == ""
     assert system_prompt(RELEASE, NOTHING) == "Be brief."
-    assert sampling(RELEASE, NOTHING) == RELEASE.sampling
+    assert sampling_of(RELEASE, NOTHING) == RELEASE.sampling
 
 
 def test_a_persona_follows_the_release_s_own_words() -> None:
@@ -38,10 +38,10 @@ def test_a_persona_is_named_by_its_content() -> None:
 
 
 def test_its_sampling_replaces_the_release_s_and_never_lengthens_it() -> None:
-    drawn = sampling(RELEASE, Persona(temperature=0.0, top_p=0.5, max_tokens=32))
+    drawn = sampling_of(RELEASE, Persona(temperature=0.0, top_p=0.5, max_tokens=32))
     assert (drawn.temperature, drawn.top_p, drawn.max_tokens) == (0.0, 0.5, 32)
     assert drawn.repetition_penalty == RELEASE.sampling.repetition_penalty
-    assert sampling(RELEASE, Persona(max_tokens=1000)).max_tokens == 64
+    assert sampling_of(RELEASE, Persona(max_tokens=1000)).max_tokens == 64
 
 
 def test_a_text_keeps_the_sampling_and_sampling_the_text() -> None:

@@ -7,10 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.access import Reason
+from bot.context.material import Document, Line, Material, Talk
 from bot.domain import Conversation, MessageRef, Person, Reaction, Turn
 from bot.feedback.voting import Voting
 from bot.store import keys
 from bot.store.forgetting import Forgetting, Forgotten
+from bot.store.materials import Materials
 from bot.store.people import People
 from bot.store.places import Places
 from bot.store.refusals import Refusal, Refusals
@@ -230,17 +232,13 @@ async def test_a_vote_on_what_was_asked_later_is_read_back(client: "Redis") -> N
 # Other rooms
 
 
-async def test_other_rooms_are_asked_to_forget_too_and_are_counted(client: "Redis") -> None:
-    world, told = World(client), []
-
-    async def erase(person: Person, turns: object) -> int:
-        told.append((person, turns))
-        return 2
-
+async def test_what_was_read_for_a_question_is_forgotten_with_it(client: "Redis") -> None:
+    world, materials = World(client), Materials(client, keep_s=60)
     await world.ended("hers", EVE)
-    forgetting = Forgetting(client, world.turns, (erase,))
-    assert await forgetting.forget(EVE, 5.0) == Forgotten(1, 0, 2)
-    assert told == [(EVE, ["hers"])]
+    await materials.keep("hers", Material((Document("a.txt", "a secret", (1,)),)))
+    await materials.keep_talk(CHANNEL, Talk((Line("Eve", "a secret"),)))
+    await world.forget(EVE)
+    assert await world.left_of("a secret") == []
 
 
 async def test_a_long_log_is_swept_to_its_end(

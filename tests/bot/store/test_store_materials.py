@@ -5,7 +5,7 @@ from redis.asyncio import Redis
 from bot.context.material import Document, Image, Line, Material, Talk, Unread
 from bot.store import keys
 from bot.store.materials import Materials
-from tests.bot.turns_of import DM, turn
+from tests.bot.turns_of import DM, accepted, turn
 
 MATERIAL = Material(
     (Document("a.pdf", "one\n\ntwo", (5, 8), 2, is_cut=True),),
@@ -17,6 +17,7 @@ TALK = Talk((Line("Ana", "hi"), Line("", "hello", is_ours=True)), is_cut=True)
 
 async def test_what_is_kept_is_what_comes_back(client: "Redis") -> None:
     materials = Materials(client, keep_s=60)
+    await accepted(client, turn("t1"))
     await materials.keep("t1", MATERIAL)
     await materials.keep_talk(DM, TALK)
     assert await materials.of(["t0", "t1"]) == {"t1": MATERIAL}
@@ -33,21 +34,21 @@ async def test_a_talk_of_nothing_is_known_from_one_that_was_not_read(client: "Re
 
 async def test_nothing_is_kept_for_ever(client: "Redis") -> None:
     materials = Materials(client, keep_s=60)
+    await accepted(client, turn("t1"))
     await materials.keep("t1", MATERIAL)
     await materials.keep_talk(DM, TALK)
     for key in (keys.material("t1"), keys.talk(DM.key)):
         assert 0 < await client.ttl(key) <= 60
 
 
-async def test_what_is_to_be_forgotten_is_gone(client: "Redis") -> None:
+async def test_nothing_is_kept_of_a_turn_that_is_no_more_or_to_be_forgotten(
+    client: "Redis",
+) -> None:
     materials = Materials(client, keep_s=60)
-    await materials.keep("t1", MATERIAL)
+    await materials.keep("t3", MATERIAL)
+    await client.hset(keys.turn("t2"), "forgotten", "1")
     await materials.keep("t2", MATERIAL)
-    await materials.keep_talk(DM, TALK)
-    await materials.forget([])
-    await materials.forget([turn("t1")])
-    assert await materials.of(["t1", "t2"]) == {"t2": MATERIAL}
-    assert await materials.talk(DM) is None
+    assert await materials.of(["t2", "t3"]) == {}
 
 
 async def test_what_another_version_kept_is_read_again(client: "Redis") -> None:

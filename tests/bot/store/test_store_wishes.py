@@ -79,8 +79,7 @@ async def test_tries_and_reasons_are_forgotten_with_their_person(client: "Redis"
     await reasons.keep(one.id, BO, "secret of Bo about Ana's")
     await reasons.keep(his.id, ANA, "secret of Ana")
     await reasons.keep(his.id, BO, "kept")
-    forgetting = Forgetting(client, turns, (wishes.erase, reasons.erase))
-    done = await forgetting.forget(ANA, 1.0)
+    done = await Forgetting(client, turns).forget(ANA, 1.0)
     assert (done.questions, done.remarks) == (2, 1)
     assert [each.text async for each in reasons.listed()] == ["kept"]
     assert await turns.get("two") is None
