@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.context import notes
@@ -177,13 +177,15 @@ async def test_the_budget_is_never_passed_and_what_is_held_is_the_newest(
     assert prompt.trimmed == (len(prompt.turns) < len(answered))
 
 
-@given(sizes=st.lists(st.integers(1, 10), min_size=2, max_size=40), budget=st.integers(40, 200))
+@given(sizes=st.lists(st.integers(1, 10), min_size=2, max_size=40), share=st.floats(0, 0.99))
 async def test_trimming_goes_down_to_half_of_the_room_that_the_question_leaves(
-    sizes: list[int], budget: int
+    sizes: list[int], share: float
 ) -> None:
-    prompt = await prompt_of(talk(*sizes), "Why?", budget)
-    assume(prompt.trimmed)
-    bare = await words(build(SYSTEM, (), "Why?"))
+    history = talk(*sizes)
+    bare, whole = [await words(build(SYSTEM, turns, "Why?")) for turns in ((), history)]
+    budget = bare + int((whole - bare) * share)
+    prompt = await prompt_of(history, "Why?", budget)
+    assert prompt.trimmed
     assert await words(prompt.messages) - bare <= (budget - bare) // 2
 
 

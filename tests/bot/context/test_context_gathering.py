@@ -50,7 +50,7 @@ async def test_a_question_without_anything_asks_the_platform_for_nothing(client:
 
 async def test_files_are_fetched_once_and_kept_with_the_turn(client: "Redis") -> None:
     room = Room()
-    asked = with_files(room, turn(), a=b"teal", b=b"blue")
+    asked = with_files(room, await accepted(client, turn()), a=b"teal", b=b"blue")
     one = gathering(client)
     context = await one.of(asked, room, sees=False)
     assert context.material == Material((Document("a.txt", "teal"), Document("b.txt", "blue")))
@@ -172,7 +172,8 @@ async def test_a_thread_that_cannot_be_read_now_is_read_with_the_next_question(
 
 async def test_what_was_shortened_stays_short(client: "Redis") -> None:
     room = Room()
-    asked = with_files(room, turn(), a=b"one\ntwo\n")
+    asked = with_files(room, await accepted(client, turn()), a=b"one\ntwo\n")
+    await accepted(client, turn("t9"))
     one = gathering(client)
     context = await one.of(asked, room, sees=False)
     short = context.material.cut(0.5)
