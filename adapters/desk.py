@@ -12,9 +12,10 @@ import structlog
 
 from adapters import wording
 from adapters.interaction import Command, Form, Press, Said
+from bot.access import Refused
 from bot.domain import Control, Conversation, Person, Standing
 from bot.feedback.voting import Voting
-from bot.hold import Hold
+from bot.hold import Held, Hold
 from bot.store.reasons import LONGEST, Reasons
 from bot.store.votes import Sign
 from bot.words import Word
@@ -55,8 +56,7 @@ class FrontDesk:
             return await self._voted(press, sign)
         wish = WISHES[press.control]
         outcome = await self._hold.by_turn(wish, press.turn, press.person, press.standing)
-        line = wording.not_held(outcome)
-        return None if line is None else Said(line)
+        return _told(outcome)
 
     async def stop_in(
         self, conversation: Conversation, person: Person, standing: Standing
@@ -66,8 +66,7 @@ class FrontDesk:
         Raises StoreUnavailable.
         """
         outcome = await self._hold.stop_in(conversation, person, standing)
-        line = wording.NOTHING_RUNS if outcome == "ended" else wording.not_held(outcome)
-        return None if line is None else Said(line)
+        return Said(wording.NOTHING_RUNS) if outcome == "ended" else _told(outcome)
 
     async def command(self, command: Command) -> Said:
         """A command was given. Raises StoreUnavailable."""
@@ -95,3 +94,11 @@ class FrontDesk:
         if change.now == -1 and change.pressed:
             return Said(f"{line} {wording.SAY_WHY}", Form("reason", press.turn))
         return Said(line)
+
+
+def _told(outcome: Held) -> Said | None:
+    """What a person is told of a wish; None where it was granted."""
+    if isinstance(outcome, Refused):
+        return Said(wording.not_allowed(outcome.reason))
+    line = wording.not_held(outcome)
+    return None if line is None else Said(line)

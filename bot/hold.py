@@ -1,8 +1,8 @@
 """Holding answers: who may stop, continue and retry one, and the step that does it.
 
 Asked by a button, which knows the turn, or by plain words, which mean what is being answered in a
-conversation, or its last answer. Owns the rights and the choice of the turn; what happens to it is
-one step in the store (`wishes`).
+conversation, or its last answer. Owns the rights, with the gate, and the choice of the turn; what
+happens to it is one step in the store (`wishes`).
 """
 
 import time
@@ -12,7 +12,9 @@ from typing import Final, Literal
 
 import structlog
 
+from bot.access import Refused
 from bot.domain import NOBODY, Conversation, Incoming, MessageRef, Person, Standing, Turn
+from bot.gate import Gate
 from bot.store.inbox import Taken
 from bot.store.places import Places
 from bot.store.turns import Turns
@@ -21,8 +23,9 @@ from bot.words import Word
 
 log = structlog.get_logger()
 
-Held = Outcome | Literal["denied"]
-"""What became of a wish; `denied`: it is another person's answer."""
+Held = Outcome | Literal["denied"] | Refused
+"""What became of a wish; `denied`: it is another person's answer; Refused: who may not ask here may
+have no answer made either."""
 
 NEAR_S: Final = 3600.0
 """How old the last question of a conversation may be that a word in the open channel means."""
@@ -30,11 +33,9 @@ NEAR: Final = 50
 """Conversations of a platform that are looked at for it."""
 
 
-def may_hold(turn: Turn, person: Person, standing: Standing) -> bool:
+def may_hold(turn: Turn, person: Person, standing: Standing, *, is_moderator: bool) -> bool:
     """Whether a person may say what becomes of an answer: its asker and moderators may, no bot."""
-    if standing.is_bot:
-        return False
-    return standing.is_moderator or turn.asker.key == person.key
+    return not standing.is_bot and (is_moderator or turn.asker.key == person.key)
 
 
 class Hold:
@@ -46,15 +47,18 @@ class Hold:
         turns: Turns,
         places: Places,
         release: str,
+        gate: Gate,
         *,
         hush: Callable[[Turn], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`release` answers now; `hush` ends the answer to a turn that runs in this process."""
+        """`release` answers now, `gate` tells who may ask and who moderates; `hush` ends the
+        answer to a turn that runs in this process."""
         self._wishes = wishes
         self._turns = turns
         self._places = places
         self._release = release
+        self._gate = gate
         self._hush = hush
         self._clock = clock
 
@@ -65,6 +69,11 @@ class Hold:
         turn = await self._turns.get(turn_id)
         if turn is None:
             return "unknown"
+        if wish != "stop" and self._may(turn, person, standing):
+            parent = turn.home if turn.home != turn.question.channel else None
+            refused = await self._gate.refuses(person, standing, turn.conversation, parent)
+            if refused is not None:
+                return refused
         return await self._grant(wish, turn, person, standing, None)
 
     async def stop_in(
@@ -75,7 +84,7 @@ class Hold:
         Raises StoreUnavailable: repeat it.
         """
         turns = await self._wishes.open(conversation.key)
-        turn = next((each for each in turns if may_hold(each, person, standing)), None)
+        turn = next((each for each in turns if self._may(each, person, standing)), None)
         if turn is None:
             return "denied" if turns else "ended"
         return await self._grant("stop", turn, person, standing, None)
@@ -85,7 +94,8 @@ class Hold:
     ) -> Taken | None:
         """Grant the wish that a message in a conversation is; "seen" when it was taken in before.
 
-        None: it is a question like any other. Raises StoreUnavailable: repeat it.
+        None: it is a question like any other. Its author may ask there. Raises StoreUnavailable:
+        repeat it.
         """
         person, standing = incoming.author, incoming.standing
         for key in await self._meant(incoming, conversation):
@@ -126,7 +136,7 @@ class Hold:
     async def _grant(
         self, wish: Word, turn: Turn, person: Person, standing: Standing, word: MessageRef | None
     ) -> Held:
-        if not may_hold(turn, person, standing):
+        if not self._may(turn, person, standing):
             return "denied"
         steps: dict[Word, Callable[[Turn, MessageRef | None], Awaitable[Outcome]]] = {
             "stop": self._stop,
@@ -136,6 +146,10 @@ class Hold:
         outcome = await steps[wish](turn, word)
         log.info("wish", wish=wish, turn=turn.id, person=person.key, outcome=outcome)
         return outcome
+
+    def _may(self, turn: Turn, person: Person, standing: Standing) -> bool:
+        is_moderator = self._gate.is_moderator(person, standing)
+        return may_hold(turn, person, standing, is_moderator=is_moderator)
 
     async def _stop(self, turn: Turn, word: MessageRef | None) -> Outcome:
         outcome = await self._wishes.stop(turn.id, word)

@@ -24,7 +24,7 @@ from adapters.discord.gateway import GatewayClient, Terms
 from adapters.discord.history import DiscordHistory
 from adapters.discord.questions import Questions
 from adapters.discord.shards import Shards
-from adapters.discord.surface import DiscordSurface
+from adapters.discord.surface import DiscordSurface, after_which
 from adapters.discord.translate import AWAY, incoming, reaction, workspace
 from adapters.interaction import Desk
 from adapters.surface import Surface
@@ -100,7 +100,7 @@ class DiscordAdapter:
 
     async def answer(self, turn: Turn, resumed: bool) -> None:
         """Answer a turn of the inbox to its end."""
-        surface = self._surface(turn.question, turn.conversation)
+        surface = self._surface(turn.question, turn.conversation, after_which(turn))
         await self._border.answer(turn, surface, self.history, resumed=resumed)
 
     async def take(self, question: Incoming) -> None:
@@ -141,7 +141,7 @@ class DiscordAdapter:
         if not self._is_registered:
             self._is_registered = await register(client, tree)
 
-    def _surface(self, question: MessageRef, place: Conversation) -> Surface:
+    def _surface(self, question: MessageRef, place: Conversation, after: int = 0) -> Surface:
         if question.workspace == AWAY:
             return FollowUpSurface(self._connection.calls, self._tickets, question)
         guild = int(question.workspace) if question.workspace != workspace(None) else None
@@ -151,6 +151,7 @@ class DiscordAdapter:
             guild,
             int(question.message),
             place.place == "channel",
+            after,
         )
 
     def _on_fresh(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 import discord
 import structlog
@@ -12,7 +13,7 @@ from adapters.discord.controls import buttons
 from adapters.discord.translate import workspace
 from adapters.markdown import utf16_size
 from adapters.surface import Content, Known
-from bot.domain import MessageRef, Person
+from bot.domain import MessageRef, Person, Turn
 from bot.errors import MessageGone, PlatformUnavailable
 
 log = structlog.get_logger()
@@ -20,15 +21,32 @@ log = structlog.get_logger()
 LIMIT = 2000
 """Characters of a message that a bot may send (docs.discord.com, Create Message)."""
 THUMBS = ("👍", "👎")
+MARGIN_S = 60.0
+"""How much later than Discord's our clock may be."""
 LOOK_BACK = 300
 """Messages after a question among which a lost part is looked for: three calls."""
+
+
+def after_which(turn: Turn) -> int:
+    """An id after which a lost part of a turn's answer must stand; 0 where none is known.
+
+    It was posted after the parts that are known; and for another try at a question, which may be an
+    old one, after that was asked for.
+    """
+    if turn.parts:
+        return int(turn.parts[-1].message)
+    if turn.retry_of is None:
+        return 0
+    at = datetime.fromtimestamp(turn.created_at - MARGIN_S, UTC)
+    return discord.utils.time_snowflake(at)
 
 
 class DiscordSurface:
     """The channel of a question, by what a store keeps of it.
 
-    With `is_reply` the first part is a reply to the question, as it should be where others talk,
-    too. Calls go through the client of the moment, so an answer outlives the one it began with.
+    What may have been posted, though we never heard so, has a later id than `after`. With
+    `is_reply` the first part is a reply to the question, as it should be where others talk, too.
+    Calls go through the client of the moment, so an answer outlives the one it began with.
     """
 
     limit = LIMIT
@@ -40,11 +58,13 @@ class DiscordSurface:
         guild_id: int | None,
         question_id: int,
         is_reply: bool,
+        after: int = 0,
     ) -> None:
         self._calls = calls
         self._channel_id = channel_id
         self._guild_id = guild_id
         self._question_id = question_id
+        self._after = max(question_id, after)
         self._is_reply = is_reply
 
     @property
@@ -127,7 +147,7 @@ class DiscordSurface:
         question = self._question_of(part)
 
         async def alike(client: discord.Client) -> list[MessageRef]:
-            after = discord.Object(self._question_id)
+            after = discord.Object(self._after)
             return [
                 self._ref(one)
                 async for one in self._channel(client).history(limit=LOOK_BACK, after=after)

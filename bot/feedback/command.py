@@ -2,12 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final
 
 import orjson
 import typer
@@ -20,9 +19,6 @@ from bot import logs
 from bot.domain import Person, Turn
 from bot.settings import Settings
 
-if TYPE_CHECKING:
-    from bot.store.reasons import Reasons
-
 VOTES: Final = {1: "👍 +1", -1: "👎 −1", 0: "both", None: "taken back"}
 
 
@@ -30,15 +26,15 @@ VOTES: Final = {1: "👍 +1", -1: "👎 −1", 0: "both", None: "taken back"}
 class Note:
     """What a person wrote, `at` seconds since the epoch.
 
-    A `reason` is about an answer, that of its `turn`, with the person's `vote` on it as it is now.
+    With a `turn` it is the reason of a vote against its answer, and `vote` is that person's vote on
+    it as it is now; else it is about the bot as a whole.
     """
 
-    kind: Literal["reason"]
     person: Person
     text: str
     at: float
-    turn: Turn
-    vote: int | None
+    turn: Turn | None = None
+    vote: int | None = None
 
 
 def feedback(
@@ -49,7 +45,8 @@ def feedback(
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="The latest ones at most.")] = 1000,
 ) -> None:
-    """List what people wrote about answers that they voted against, the latest first."""
+    """List what people wrote of the bot, and of answers that they voted against, the latest
+    first."""
     settings = configuration.load(config)
     logs.set_up(settings.log)
     notes = asyncio.run(_read(settings, limit))
@@ -57,7 +54,9 @@ def feedback(
         listed = orjson.dumps([_as_json(note) for note in notes], option=orjson.OPT_INDENT_2)
         sys.stdout.write(listed.decode() + "\n")
     elif not notes:
-        sys.stdout.write("No feedback yet: after a 👎 people can say why.\n")
+        sys.stdout.write(
+            "No feedback yet: people can say why after a 👎, or by /candor feedback.\n"
+        )
     else:
         Console().print(_table(notes))
 
@@ -66,37 +65,36 @@ async def _read(settings: Settings, limit: int) -> list[Note]:
     from bot.store.connection import connect
     from bot.store.people import People
     from bot.store.reasons import Reasons
+    from bot.store.remarks import Remarks
     from bot.store.turns import Turns
 
-    found: list[Note] = []
     async with connect(settings.redis, settings.state_dir) as client:
-        reasons = Reasons(client, Turns(client), People(client))
-        async with aclosing(_notes(reasons)) as notes:
-            async for note in notes:
-                found.append(note)
-                if len(found) == limit:
+        people = People(client)
+        remarks = await Remarks(client).latest(limit)
+        authors = await people.get_many([each.person for each in remarks])
+        found = [Note(who, each.text, each.at) for who, each in zip(authors, remarks, strict=True)]
+        async with aclosing(Reasons(client, Turns(client), people).listed()) as listed:
+            count = 0
+            async for each in listed:
+                found.append(Note(each.person, each.text, each.at, each.turn, each.vote))
+                count += 1
+                if count == limit:
                     break
-    return found
-
-
-async def _notes(reasons: "Reasons") -> AsyncGenerator[Note, None]:
-    async with aclosing(reasons.listed()) as listed:
-        async for each in listed:
-            yield Note("reason", each.person, each.text, each.at, each.turn, each.vote)
+    return sorted(found, key=lambda note: note.at, reverse=True)[:limit]
 
 
 def _as_json(note: Note) -> dict[str, object]:
+    about = note.turn
     return {
-        "kind": note.kind,
         "at": datetime.fromtimestamp(note.at, UTC).isoformat(timespec="seconds"),
         "person": {"id": note.person.id, "name": note.person.name},
         "platform": note.person.platform,
         "text": note.text,
         "vote": note.vote,
-        "turn": note.turn.id,
-        "release": note.turn.release,
-        "question": note.turn.text,
-        "answer": note.turn.answer,
+        "turn": about and about.id,
+        "release": about and about.release,
+        "question": about and about.text,
+        "answer": about and about.answer,
     }
 
 
@@ -108,7 +106,7 @@ def _table(notes: list[Note]) -> Table:
     table.add_column("question", overflow="ellipsis", no_wrap=True, ratio=1)
     for note in notes:
         when = datetime.fromtimestamp(note.at, UTC).strftime("%Y-%m-%d %H:%M")
-        question = escape(" ".join(note.turn.text.split()))
-        who = escape(note.person.name)
-        table.add_row(when, who, VOTES[note.vote], escape(note.text), question)
+        question = escape(" ".join(note.turn.text.split())) if note.turn else ""
+        vote = VOTES[note.vote] if note.turn else ""
+        table.add_row(when, escape(note.person.name), vote, escape(note.text), question)
     return table

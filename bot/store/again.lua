@@ -18,8 +18,8 @@
 if KEYS[10] and redis.call("EXISTS", KEYS[10]) == 1 then
   return "seen"
 end
-local found = redis.call("HMGET", KEYS[1], "status", "withdrawn")
-if not found[1] then
+local found = redis.call("HMGET", KEYS[1], "status", "withdrawn", "forgotten")
+if not found[1] or found[3] then
   return "unknown"
 end
 if found[2] or found[1] == "withdrawn" then

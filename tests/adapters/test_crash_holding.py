@@ -192,6 +192,7 @@ async def test_a_crash_at_any_call_changes_nothing_of_what_people_hold(
         todo = [
             each for each in dict.fromkeys(clean.met[story.ana.num_before :]) if _is_tried(each)
         ]
+        assert len(todo) > 20
         scripts = {call for call, _ in todo if call.endswith(".lua")}
         assert {f"store {name}.lua" for name in ("reopen", "again", "stop", "vote")} <= scripts
         for point in todo:

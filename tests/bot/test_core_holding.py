@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
+from bot.access import Refused
 from bot.domain import Standing, Turn
 from bot.events import Anew, Ended, Text
 from bot.hold import may_hold
-from bot.settings import ChatSettings
+from bot.settings import AccessSettings, ChatSettings
 from bot.store.wishes import MOST_RETRIES
 from tests.bot.chat_bench import ANA, BO, RELEASE, Bench, Gate, asked, chat_bench, text_of
 from tests.bot.turns_of import WORKER, turn
@@ -64,7 +65,8 @@ async def retried(bench: Bench, of: Turn) -> Turn:
     ],
 )
 def test_the_asker_and_moderators_hold_an_answer(person, standing, *, may) -> None:  # type: ignore[no-untyped-def]
-    assert may_hold(turn(), person, standing) is may
+    found = may_hold(turn(), person, standing, is_moderator=standing.is_moderator)
+    assert found is may
 
 
 async def test_nobody_else_changes_anything(client: "Redis") -> None:
@@ -287,7 +289,7 @@ async def test_a_double_click_continues_once(client: "Redis") -> None:
         first = await cut(bench)
         hold = bench.chat.hold
         found = await asyncio.gather(*(hold.by_turn("continue", first.id, ANA) for _ in range(5)))
-        assert sorted(found) == ["done", *["open"] * 4]
+        assert sorted(map(str, found)) == ["done", *["open"] * 4]
         assert await bench.inbox.waiting("slack") == 1
         assert (await taken_up(bench, first.id)).continued == 1
 
@@ -392,7 +394,7 @@ async def test_a_double_click_tries_once(client: "Redis") -> None:
         first = await bench.answer(asked("one"))
         hold = bench.chat.hold
         found = await asyncio.gather(*(hold.by_turn("again", first.id, ANA) for _ in range(5)))
-        assert sorted(found) == ["done", *["open"] * 4]
+        assert sorted(map(str, found)) == ["done", *["open"] * 4]
         assert len(await bench.turns.history(first.conversation, 9)) == 2
 
 
@@ -476,3 +478,26 @@ async def test_where_the_model_cannot_go_on_a_continued_answer_begins_anew(
             found = [event async for event in events]
         assert Anew() in found
         assert found[-1] == Ended("stop")
+
+
+# The gate
+
+
+async def test_who_may_not_ask_has_no_answer_made_but_may_stop_one(client: "Redis") -> None:
+    async with chat_bench(client) as bench:
+        ended = await bench.answer(asked("one"))
+        denied = AccessSettings(dms=False)
+        async with chat_bench(client, beside=bench, access=denied) as closed:
+            for wish in ("again", "continue"):
+                found = await closed.chat.hold.by_turn(wish, ended.id, ANA)
+                assert found == Refused("dm")
+            assert await closed.chat.hold.by_turn("stop", ended.id, ANA) == "ended"
+        assert await bench.turns.history(ended.conversation, 9) == [ended]
+
+
+async def test_the_settings_make_moderators(client: "Redis") -> None:
+    async with chat_bench(client, access=AccessSettings(moderators=("U222",))) as bench:
+        first = await bench.answer(asked("one"))
+        assert await bench.chat.hold.by_turn("again", first.id, BO) == "denied"
+        named = replace(BO, id="U222")
+        assert await bench.chat.hold.by_turn("again", first.id, named) == "done"
