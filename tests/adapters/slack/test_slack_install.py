@@ -12,6 +12,7 @@ from yarl import URL
 
 from adapters.sandbox.removal_routes import How
 from adapters.sandbox.slack import SlackWorld
+from adapters.sandbox.slack.payload import envelope
 from adapters.slack.installations import Installation, store_of
 from adapters.slack.manifest import scopes
 from bot.errors import ConfigError
@@ -77,6 +78,10 @@ async def tokens(client: "Redis", bot: Bot, shared: Shared) -> dict[str, str]:
         store.installations.open(one) for one in (await store.installations.listed()).values()
     ]
     return {one.team: one.token for one in opened if one is not None}
+
+
+async def nothing_waits(bot: Bot) -> bool:
+    return await bot.bench.inbox.waiting("slack") == 0
 
 
 @TRANSPORTS
@@ -239,7 +244,7 @@ async def test_an_answer_under_way_fails_when_its_workspace_leaves_and_others_go
             return turn is not None and turn.status == "failed"
 
         await until(is_over, within_s=8)
-        assert await bot.bench.inbox.waiting("slack") == 0
+        await until(lambda: nothing_waits(bot))
 
 
 async def test_a_question_of_a_workspace_that_left_meanwhile_ends_as_failed(
@@ -259,7 +264,21 @@ async def test_a_question_of_a_workspace_that_left_meanwhile_ends_as_failed(
                 return turn is not None and turn.status == "failed"
 
             await until(is_over, within_s=8)
-            assert await bot.bench.inbox.waiting("slack") == 0
+            await until(lambda: nothing_waits(bot))
+
+
+async def test_a_workspace_that_installs_again_goes_on_with_its_new_token(
+    client: "Redis",
+) -> None:
+    async with two_workspaces() as shared, serving(client, shared) as bot:
+        await installed(bot, T2)
+        before = await tokens(client, bot, shared)
+        await installed(bot, T2)
+        assert await tokens(client, bot, shared) != before
+        assert [team.token for team in bot.adapter.served] == [
+            (await tokens(client, bot, shared))[T2]
+        ]
+        await answered(shared.second, "Why?")
 
 
 async def test_a_token_that_a_call_finds_revoked_ends_its_workspace_and_no_other(
@@ -267,7 +286,7 @@ async def test_a_token_that_a_call_finds_revoked_ends_its_workspace_and_no_other
 ) -> None:
     async with two_workspaces() as shared, serving(client, shared) as bot:
         await installed(bot, T1, T2)
-        shared.second._tokens.take_back("token_revoked")  # no event tells of it
+        shared.second.office.tokens.take_back("token_revoked")  # no event tells of it
         for team in bot.adapter.served:
             if team.id == T2:
                 with pytest.raises(Exception, match="not served any more"):
@@ -279,6 +298,30 @@ async def test_a_token_that_a_call_finds_revoked_ends_its_workspace_and_no_other
 
         await until(is_forgotten)
         await answered(shared.first, "Still there?")
+
+
+async def test_a_message_in_a_shared_channel_is_answered_once_by_whoever_it_mentions(
+    client: "Redis",
+) -> None:
+    async with two_workspaces() as shared, serving(client, shared) as bot:
+        await installed(bot, T1, T2)
+        event = {
+            "type": "message",
+            "user": "U9STRANGER",
+            "channel": "CSHARED",
+            "channel_type": "channel",
+            "text": "<@U2SANDBOX1> Why?",
+            "ts": "1795000000.000100",
+            "event_ts": "1795000000.000100",
+        }
+        for world in (shared.first, shared.second):
+            body = envelope(event, event_id=f"Ev{world.office.id}", now=time.time())
+            world._deliveries.submit(body["event_id"], body)
+        await until(lambda: not shared.first.pending_events + shared.second.pending_events)
+        turn = await bot.bench.turns.of_message("slack/CSHARED/1795000000.000100")
+        assert turn is not None
+        assert turn.question.workspace == T2
+        assert await client.keys("candor:turn:*") == [f"candor:turn:{turn.id}"]
 
 
 async def test_late_news_of_an_earlier_installation_end_no_newer_one(client: "Redis") -> None:
