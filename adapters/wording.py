@@ -37,3 +37,18 @@ def waiting(reason: Literal["model", "store"]) -> str:
 def problem(kind: Problem) -> str:
     """The line for a problem that left no whole answer."""
     return f"_{_PROBLEMS[kind]}_"
+
+
+# Discord's interactions
+
+NOTHING_CAME: Final = "I could not do this in time; nothing was changed that I know of. Try again."
+"""Told when the store does not answer while a person waits."""
+NO_QUESTION: Final = "I no longer know what this was about. Please use the menu once more."
+ACCESS_ENDED: Final = "_(cut here: I am no member here, and after 15 minutes I may not write more)_"
+ACCESS_SPENT: Final = "_(cut here: I am no member here, and Discord lets me say no more)_"
+ABOUT_THIS: Final = "What do you say to this?"
+"""The question about a message when its person asks none."""
+LACKS_CONTENT: Final = (
+    "Without the message content intent I see only messages that mention me and direct messages: "
+    "mention me in threads, too. Whoever runs me can switch it on in Discord's Developer Portal."
+)

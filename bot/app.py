@@ -42,6 +42,7 @@ from bot.store.inbox import Inbox
 from bot.store.people import People
 from bot.store.places import Places
 from bot.store.releases import Releases
+from bot.store.tickets import Tickets
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.supervisor import Supervisor
@@ -152,7 +153,7 @@ async def _sides(
     if settings.discord.token is not None:
         discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("discord", discord)
-        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places)
+        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places, rooms.tickets)
         sides["Discord"] = rooms.side("discord", adapter, discord, catch_up)
     return sides
 
@@ -165,6 +166,7 @@ class _Rooms:
         self._settings = chat
         self.places = Places(client)
         self.turns, self._people = Turns(client), People(client)
+        self.tickets = Tickets(client, self.turns)
         self._inbox = Inbox(
             client,
             worker_name(settings.state_dir),

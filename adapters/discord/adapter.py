@@ -6,22 +6,32 @@ caught up on from the channel's history.
 
 import asyncio
 import time
+from typing import Any
 
 import discord
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from adapters import wording
 from adapters.border import Border
 from adapters.catch_up import CatchUp
+from adapters.discord.commands import register, tree_of
+from adapters.discord.controls import listeners
+from adapters.discord.counter import Counter
+from adapters.discord.followup import FollowUpSurface
 from adapters.discord.gateway import GatewayClient, Terms
 from adapters.discord.history import DiscordHistory
+from adapters.discord.questions import Questions
 from adapters.discord.shards import Shards
 from adapters.discord.surface import DiscordSurface
-from adapters.discord.translate import incoming, reaction, workspace
+from adapters.discord.translate import AWAY, incoming, reaction, workspace
+from adapters.interaction import Desk
+from adapters.surface import Surface
 from bot.domain import Conversation, Incoming, MessageRef, Turn
 from bot.settings import DiscordSettings
 from bot.store.places import Places
+from bot.store.tickets import Tickets
 
 EDIT_INTERVAL_S = 1.2
 """Between two edits in a channel; about 5 in 5 s are let through (not documented)."""
@@ -31,12 +41,23 @@ class DiscordAdapter:
     """Candor on Discord."""
 
     def __init__(
-        self, settings: DiscordSettings, border: Border, catch_up: CatchUp, places: Places
+        self,
+        settings: DiscordSettings,
+        border: Border,
+        catch_up: CatchUp,
+        places: Places,
+        tickets: Tickets,
+        desk: Desk | None = None,
     ) -> None:
+        """Without a `desk` questions are all that there is: no buttons work, and few commands."""
         if settings.token is None:
             raise ValueError("a Discord adapter needs discord.token")
         self._border = border
         self._catch_up = catch_up
+        self._tickets = tickets
+        questions = Questions(tickets, self.taken, catch_up.missed)
+        self.counter = Counter(desk, questions)
+        self._is_registered = False
         self._connected = asyncio.Event()
         self._connection = Shards(
             settings.token.get_secret_value(),
@@ -53,6 +74,11 @@ class DiscordAdapter:
         # discord.py has its addresses as class attributes: one process, one Discord.
         Route.BASE = settings.api_url
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What we could do here and may not, in a line each."""
+        return () if self._connection.reads_content else (wording.LACKS_CONTENT,)
 
     async def ready(self) -> None:
         """Wait until events arrive."""
@@ -103,7 +129,16 @@ class DiscordAdapter:
         """Reactions were cleared, which does not tell whose."""
         self._border.rereads.doubt(ref)
 
-    def _surface(self, question: MessageRef, place: Conversation) -> DiscordSurface:
+    async def register(
+        self, client: discord.Client, tree: discord.app_commands.CommandTree[Any]
+    ) -> None:
+        """See to it that our commands are what Discord offers, once in this process."""
+        if not self._is_registered:
+            self._is_registered = await register(client, tree)
+
+    def _surface(self, question: MessageRef, place: Conversation) -> Surface:
+        if question.workspace == AWAY:
+            return FollowUpSurface(self._connection.calls, self._tickets, question)
         guild = int(question.workspace) if question.workspace != workspace(None) else None
         return DiscordSurface(
             self._connection.calls,
@@ -129,6 +164,17 @@ class _Client(GatewayClient):
     def __init__(self, terms: Terms, adapter: DiscordAdapter) -> None:
         super().__init__(terms)
         self._adapter = adapter
+        self._tree = tree_of(self, adapter.counter)
+        if adapter.counter.has_desk:
+            self.add_dynamic_items(*listeners(adapter.counter.press, adapter.counter.open_form))
+
+    async def on_ready(self) -> None:
+        await super().on_ready()
+        await self._adapter.register(self, self._tree)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        if interaction.type is discord.InteractionType.modal_submit:
+            await self._adapter.counter.filled(interaction)
 
     async def on_message(self, message: discord.Message) -> None:
         if self.user is None or self._adapter.is_refusing:

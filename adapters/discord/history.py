@@ -11,7 +11,8 @@ import discord
 import structlog
 
 from adapters.discord.calls import Calls
-from adapters.discord.translate import emoji_of, incoming
+from adapters.discord.echo import asked
+from adapters.discord.translate import AWAY, emoji_of, incoming
 from bot.domain import Conversation, Incoming, MessageRef, Person, Reaction
 from bot.errors import MessageGone
 from bot.feedback.signal import sign_of
@@ -41,15 +42,19 @@ class DiscordHistory:
         self._places = places
 
     async def question(self, ref: MessageRef) -> Incoming | None:
-        """A message as it stands now; None when it was deleted, or is no question any more."""
+        """A message as it stands now; None when it was deleted, or is no question any more.
+
+        Raises MessageGone where we are no member.
+        """
 
         async def read(client: discord.Client) -> Incoming | None:
             try:
                 message = await _place(client, ref).fetch_message(int(ref.message))
             except discord.NotFound:
                 return None
-            return incoming(message, client.user) if client.user else None
+            return read_back(message, client.user) if client.user else None
 
+        _require_member(ref)
         return await self._calls.do(int(ref.channel), read)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
@@ -75,6 +80,7 @@ class DiscordHistory:
                 if not user.bot
             ]
 
+        _require_member(ref)
         return await self._calls.do(int(ref.channel), read)
 
     async def beside(
@@ -163,13 +169,23 @@ async def _page(client: discord.Client, *, channel_id: int, after: int) -> _Page
     for each in found:
         try:
             message = client._connection.create_message(channel=channel, data=each)
-            question = incoming(message, client.user) if client.user else None
+            question = read_back(message, client.user) if client.user else None
         except Exception:
             log.exception("Discord message skipped", channel=channel_id, message=each["id"])
             continue
         if question is not None:
             questions.append(question)
     return _Page(questions, int(found[-1]["id"]) if len(found) == PAGE else None)
+
+
+def read_back(message: discord.Message, me: discord.ClientUser) -> Incoming | None:
+    """A message as the question that it was: one that a person wrote, or asked by a command."""
+    return asked(message, me) or incoming(message, me)
+
+
+def _require_member(ref: MessageRef) -> None:
+    if ref.workspace == AWAY:
+        raise MessageGone("there is no way to read there")
 
 
 def _later(client: discord.Client, since: float) -> list[int]:

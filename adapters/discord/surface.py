@@ -8,6 +8,7 @@ import discord
 import structlog
 
 from adapters.discord.calls import TYPING_S, Calls
+from adapters.discord.controls import buttons
 from adapters.discord.translate import workspace
 from adapters.markdown import utf16_size
 from adapters.surface import Content, Known
@@ -64,8 +65,9 @@ class DiscordSurface:
 
         async def send(client: discord.Client) -> discord.Message:
             channel = self._channel(client)
+            row = buttons(content.controls, turn) or discord.utils.MISSING
             if self._question_of(part) is None:
-                return await channel.send(content.text, nonce=nonce, suppress_embeds=True)
+                return await channel.send(content.text, nonce=nonce, suppress_embeds=True, view=row)
             reference = discord.MessageReference(
                 message_id=self._question_id,
                 channel_id=self._channel_id,
@@ -76,6 +78,7 @@ class DiscordSurface:
                 content.text,
                 nonce=nonce,
                 suppress_embeds=True,
+                view=row,
                 reference=reference,
                 mention_author=False,
             )
@@ -88,7 +91,9 @@ class DiscordSurface:
         """Replace what a part shows. Raises PlatformUnavailable, MessageGone."""
 
         async def edit(client: discord.Client) -> None:
-            await self._message(client, ref).edit(content=content.text)
+            await self._message(client, ref).edit(
+                content=content.text, view=buttons(content.controls, turn)
+            )
 
         await self._calls.do(self._channel_id, edit)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import discord
 
+from adapters.discord.standing import of_message
 from bot.domain import Incoming, MessageRef, Person, Place, Reaction
 
 QUESTIONS: Final = frozenset({discord.MessageType.default, discord.MessageType.reply})
@@ -30,7 +31,7 @@ def incoming(message: discord.Message, me: discord.ClientUser) -> Incoming | Non
         and reference.message_id is not None
         else None
     )
-    place = _place(message)
+    place = place_of(message)
     return Incoming(
         ref=MessageRef(
             platform="discord",
@@ -46,6 +47,7 @@ def incoming(message: discord.Message, me: discord.ClientUser) -> Incoming | Non
         reply_to=reply,
         mentions_bot=me.id in users or bool(roles & ours),
         mentions_others=bool(users - {me.id}) or bool(roles - ours) or message.mention_everyone,
+        standing=of_message(message),
     )
 
 
@@ -75,12 +77,17 @@ def emoji_of(emoji: discord.PartialEmoji | discord.Emoji | str) -> str:
     return str(emoji.id) if emoji.id else emoji.name
 
 
+AWAY: Final = "away"
+"""The workspace of places where we are not: only interactions lead there."""
+
+
 def workspace(guild: int | None) -> str:
     """The name of the workspace that a message stands in."""
     return str(guild) if guild else "dm"
 
 
-def _place(message: discord.Message) -> Place:
+def place_of(message: discord.Message) -> Place:
+    """Where a message stands."""
     if message.guild is None:
         return "dm"
     # discord.py knows the guild's channels and active threads: what it does not know is a thread.

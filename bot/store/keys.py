@@ -27,6 +27,8 @@
 | people | hash | person → name |
 | slack-installations | hash | workspace → its installation, encrypted, see `vault` |
 | pass:{purpose}:{hash} | string | "1": a word that is good for one use, see `passes` |
+| ticket:{message} | string | the token by which a question is answered, as JSON, while it works |
+| about:{form} | string | the message that a form asks about, as JSON |
 """
 
 from typing import Final
@@ -137,3 +139,11 @@ VOTES: Final = f"{PREFIX}votes"
 EVENTS: Final = f"{PREFIX}events"
 PEOPLE: Final = f"{PREFIX}people"
 SLACK_INSTALLATIONS: Final = f"{PREFIX}slack-installations"
+
+
+def ticket(message: str) -> str:
+    return f"{PREFIX}ticket:{message}"
+
+
+def asked_about(form: str) -> str:
+    return f"{PREFIX}about:{form}"

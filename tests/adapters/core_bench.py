@@ -21,6 +21,7 @@ from bot.feedback.voting import Voting
 from bot.parts import Parts
 from bot.store import keys
 from bot.store.places import Places
+from bot.store.tickets import Tickets
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from tests.bot.chat_bench import chat_bench
@@ -67,6 +68,7 @@ class Core:
     border: Border
     turns: Turns
     places: Places
+    tickets: Tickets
     votes: Votes
     client: "Redis"
 
@@ -101,7 +103,9 @@ async def core_bench(client: "Redis") -> AsyncIterator[Core]:
             give_up_s=1.0,
         )
         try:
-            yield Core(border, bench.turns, Places(client), votes, client)
+            yield Core(
+                border, bench.turns, Places(client), Tickets(client, bench.turns), votes, client
+            )
         finally:
             await border.close()
 

@@ -44,6 +44,7 @@ class Limits:
     everything: Window = GENEROUS
     old_edits: Window = GENEROUS
     identify: Window = GENEROUS
+    command_creates: Window = Window(200, 86_400.0)
     session_starts: Window = Window(1000, 86_400.0)
     gateway_sends: Window = Window(120, 60.0)
 

@@ -1,7 +1,8 @@
 """The REST API's border: who may ask, how often, and how every answer is written.
 
 One middleware sees all requests under `/discord/api/v10`: it answers unknown routes as Discord
-does, checks the token, counts rate limits, and turns what handlers raise into Discord's bodies.
+does, checks the bot's token where the path carries none of an interaction, counts rate limits, and
+turns what handlers raise into Discord's bodies.
 `_finish` is the single place where a response goes out.
 """
 
@@ -31,7 +32,7 @@ from adapters.sandbox.faults import error_page
 _log = logging.getLogger(__name__)
 
 PREFIX: Final = "/discord/api/v10"
-_MAJOR: Final = ("channel_id", "guild_id")
+_MAJOR: Final = ("channel_id", "guild_id", "webhook_id", "webhook_token")
 
 
 def reply(data: Any, status: int = 200) -> web.Response:
@@ -81,9 +82,10 @@ class Rest:
             status = request.match_info.http_exception.status
             reason = "Not Found" if status == 404 else "Method Not Allowed"
             return self._finish(_plain(status, reason), {})
-        if not self._account.authorizes(request.headers.get("Authorization")):
-            return self._finish(_plain(401, "Unauthorized"), {})
         route = self._route(request)
+        by_token = request.match_info.get("webhook_token") is not None
+        if not (by_token or self._account.authorizes(request.headers.get("Authorization"))):
+            return self._finish(_plain(401, "Unauthorized"), {})
         standing: Standing | None = None
         try:
             self._faults.before(route, request)
@@ -115,9 +117,11 @@ class Rest:
         return response
 
     def _count(self, request: web.Request, route: str) -> Standing:
-        everything = self._buckets.take("everything", self._limits.everything)
-        if not everything.allowed:
-            raise RateLimited(everything.reset_after_s, "global")
+        # Interactions are not under the global limit (Receiving and Responding).
+        if "webhook_token" not in request.match_info:
+            everything = self._buckets.take("everything", self._limits.everything)
+            if not everything.allowed:
+                raise RateLimited(everything.reset_after_s, "global")
         standing = self._buckets.take(self._key(request, route), self._window(route))
         if not standing.allowed:
             raise RateLimited(standing.reset_after_s, "user")

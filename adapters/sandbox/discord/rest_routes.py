@@ -8,12 +8,15 @@ from aiohttp import web
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.commands import Commands
 from adapters.sandbox.discord.gateway import GatewaySettings
+from adapters.sandbox.discord.interactions import Interactions
 from adapters.sandbox.discord.limits import Buckets, Limits
 from adapters.sandbox.discord.payload import Payloads
 from adapters.sandbox.discord.person import channel_name
+from adapters.sandbox.discord.responses import Responses
 from adapters.sandbox.discord.rest import Rest
 from adapters.sandbox.discord.rest_account import AccountRoutes
 from adapters.sandbox.discord.rest_faults import RestFaults
+from adapters.sandbox.discord.rest_interactions import InteractionRoutes
 from adapters.sandbox.discord.rest_messages import MessageRoutes
 from adapters.sandbox.discord.rest_reactions import ReactionRoutes
 from adapters.sandbox.discord.rest_threads import ThreadRoutes
@@ -31,6 +34,9 @@ def rest_application(
     faults: Faults,
     gateway_url: Callable[[], str],
     gateway: GatewaySettings,
+    commands: Commands,
+    interactions: Interactions,
+    responses: Responses,
 ) -> web.Application:
     """The API, to be mounted at `rest.PREFIX`; `faults` is told of its routes."""
     messages = MessageRoutes(
@@ -40,7 +46,7 @@ def rest_application(
         state=state,
         payloads=payloads,
         account=account,
-        commands=Commands(state.snowflakes),
+        commands=commands,
         buckets=buckets,
         limits=limits,
         gateway_url=gateway_url,
@@ -51,6 +57,9 @@ def rest_application(
         *messages.routes(),
         *ReactionRoutes(state=state, messages=messages).routes(),
         *ThreadRoutes(state=state, payloads=payloads, messages=messages).routes(),
+        *InteractionRoutes(
+            state=state, payloads=payloads, interactions=interactions, responses=responses
+        ).routes(),
     ]
     faults.know_calls({f"{route.method} {route.path}" for route in routes})
     return Rest(
