@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
+from adapters.closed_desk import ClosedDesk
 from adapters.discord.adapter import EDIT_INTERVAL_S as DISCORD_EDIT_INTERVAL_S
 from adapters.discord.adapter import DiscordAdapter
 from adapters.pacing import Pacing
@@ -148,7 +149,9 @@ async def _sides(
         slack = rooms.border(Pacing(SLACK_EDIT_INTERVAL_S))
         catch_up = rooms.catch_up("slack", slack)
         store = store_of(settings.slack, client)
-        in_slack = SlackAdapter(settings.slack, slack, catch_up, rooms.places, store=store)
+        in_slack = SlackAdapter(
+            settings.slack, slack, catch_up, rooms.places, ClosedDesk(), store=store
+        )
         sides["Slack"] = rooms.side("slack", in_slack, slack, catch_up)
     if settings.discord.token is not None:
         discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))

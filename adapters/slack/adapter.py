@@ -8,6 +8,7 @@ it again.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
+from adapters.interaction import Desk
 from adapters.slack.calls import METHODS, Calls, web_client
 from adapters.slack.connection import Sockets
 from adapters.slack.endpoint import Endpoint
@@ -26,6 +28,7 @@ from adapters.slack.identity import Known
 from adapters.slack.install import Install
 from adapters.slack.installations import Store
 from adapters.slack.installed import InstalledTeams, maker
+from adapters.slack.interactions import Interactions
 from adapters.slack.team import Team, surface_of
 from adapters.slack.teams import OneTeam, Teams, concerned, team_id_of
 from adapters.slack.translate import changed, deleted, incoming, reaction
@@ -42,6 +45,9 @@ REPEATED_S = 60.0
 """A shorter outage needs no catching up: Slack repeats what it could not deliver at once, after a
 minute and after five."""
 SPOKEN = ("message", "app_mention", "reaction_added", "reaction_removed")
+STOPPED = "agent_session_stopped"
+OPENED = "app_home_opened"
+"""Subscribed to for the agent messaging experience; there is nothing to do."""
 LEFT = ("app_uninstalled", "tokens_revoked")
 """What tells that a workspace took the app out: both come when it does."""
 
@@ -55,6 +61,7 @@ class SlackAdapter:
         border: Border,
         catch_up: CatchUp,
         places: Places,
+        desk: Desk,
         *,
         store: Store | None = None,
     ) -> None:
@@ -64,6 +71,7 @@ class SlackAdapter:
         self._catch_up = catch_up
         self._installing: Endpoint | None = None
         self._teams, routes = self._serving(places, store)
+        self._interactions = Interactions(self._teams, desk, take=self.take)
         secret = settings.signing_secret
         self._app = AsyncApp(
             client=web_client(None, settings.api_url),  # `Known` brings the token
@@ -73,7 +81,7 @@ class SlackAdapter:
             ignoring_self_events_enabled=False,  # it hides that an answer of ours was deleted
         )
         self._app.use(self._durably)
-        for event in (*SPOKEN, *LEFT):
+        for event in (*SPOKEN, *LEFT, STOPPED, OPENED):
             self._app.event(event)(_done)
         self._refuses = False
         self._connection = self._connect(routes)
@@ -107,6 +115,7 @@ class SlackAdapter:
             finally:
                 for task in others:
                     task.cancel()
+                await self._interactions.close()
 
     def refuse(self) -> None:
         """Take no more events: Slack delivers them again."""
@@ -128,6 +137,9 @@ class SlackAdapter:
             await self._take(question, team)
 
     async def _take(self, question: Incoming, team: Team) -> None:
+        if is_addressed(question):
+            standing = await team.profiles.standing(question.author.id, question.standing)
+            question = replace(question, standing=standing)
         surface = surface_of(team.calls, question.ref, question.thread)
         await self._border.take(question, surface)
         if question.mentions_bot or question.place == "dm":
@@ -180,6 +192,8 @@ class SlackAdapter:
         self, body: Mapping[str, Any], next_: Callable[[], Awaitable[BoltResponse]]
     ) -> BoltResponse:
         """Take an event in before it is acknowledged; what could not be taken in, is not."""
+        if (answer := await self._interactions.acknowledge(body)) is not None:
+            return answer
         event = body.get("event") or {}
         done = not self._refuses and await self._border.guarded(
             self._handle(body, event), kind=str(event.get("type")), ts=str(event.get("event_ts"))
@@ -197,16 +211,19 @@ class SlackAdapter:
         if by is None:  # it left meanwhile
             log.info("event of a workspace that is not served", team=workspace)
             return
-        await self._hear(event, concerned(event, by, self._teams.served))
+        if event.get("type") == STOPPED:
+            await self._interactions.stopped(event, body, by)
+            return
+        await self._hear(event, body, concerned(event, by, self._teams.served))
 
-    async def _hear(self, event: Mapping[str, Any], team: Team) -> None:
+    async def _hear(self, event: Mapping[str, Any], body: Mapping[str, Any], team: Team) -> None:
         workspace, me = team.id, team.identity.user
         if event.get("type") in {"reaction_added", "reaction_removed"}:
             found = reaction(event, team=workspace, me=me)
             if found is not None and found.person.id != me:
                 await self._border.vote(found)
                 team.names.learn(found.person)
-        elif question := incoming(event, team=workspace, me=me):
+        elif question := incoming(event, team=workspace, me=me, body=body):
             await self._take(question, team)
             if event.get("edited"):  # a mention that was edited comes again
                 await self._border.edited(question.ref, question.text)
@@ -214,6 +231,13 @@ class SlackAdapter:
             await self._border.edited(*change)
         elif gone := deleted(event, team=workspace):
             await self._border.deleted(gone)
+
+
+def is_addressed(question: Incoming) -> bool:
+    """Whether a message may be for us, so that it matters who wrote it; not so at the top level of
+    a channel, where everybody's messages pass by."""
+    is_reply = question.thread not in (None, question.ref.message)
+    return question.mentions_bot or question.place == "dm" or is_reply
 
 
 def _ended(workspace: str) -> Calls:

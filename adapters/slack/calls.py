@@ -60,6 +60,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "auth.test": Method(TIER_4),
     # About one a second in a channel, in short bursts: five in any five seconds.
     "chat.postMessage": Method(Rate(2, 1.25), repeatable=False, by_channel=True),
+    "chat.postEphemeral": Method(TIER_4, repeatable=False),
     "chat.update": Method(TIER_3),
     "chat.delete": Method(TIER_3, settled=frozenset({"message_not_found"})),
     "conversations.history": Method(TIER_3),
@@ -71,8 +72,11 @@ METHODS: Final[Mapping[str, Method]] = {
     "reactions.add": Method(TIER_3, settled=frozenset({"already_reacted"})),
     "reactions.get": Method(TIER_3),
     "reactions.remove": Method(TIER_2, settled=frozenset({"no_reaction"})),
+    "usergroups.list": Method(TIER_2),
     "users.conversations": Method(TIER_3),
     "users.info": Method(TIER_4),
+    # The trigger is good for one use.
+    "views.open": Method(TIER_4, repeatable=False),
 }
 
 

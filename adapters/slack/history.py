@@ -138,7 +138,23 @@ class SlackHistory:
         answer = await self._calls.do(
             "reactions.get", channel=ref.channel, timestamp=ref.message, full=True
         )
-        return answer.get("message") or {}
+        message: Message = answer.get("message") or {}
+        return await self._told(ref, message) if message.get("user") == self._who()[1] else message
+
+    async def _told(self, ref: MessageRef, message: Message) -> Message:
+        """A message of ours with its metadata, which `reactions.get` does not tell."""
+        answer = await self._calls.do(
+            "conversations.replies",
+            channel=ref.channel,
+            ts=str(message.get("thread_ts") or ref.message),
+            oldest=ref.message,
+            latest=ref.message,
+            inclusive=True,
+            limit=2,
+            include_all_metadata=True,
+        )
+        found = [each for each in answer.get("messages") or () if each.get("ts") == ref.message]
+        return found[0] if found else message
 
     async def _channels(self) -> list[str]:
         """The channels that the bot is in."""
@@ -164,6 +180,7 @@ class SlackHistory:
             "conversations.history",
             "messages",
             channel=channel,
+            include_all_metadata=True,  # our echoes of questions are known by it
             oldest=f"{since - THREADS_S:.6f}",
             # With it the newest come first, which are what was missed.
             latest=f"{time.time() + AHEAD_S:.6f}",
@@ -177,7 +194,12 @@ class SlackHistory:
     async def _replies(self, channel: str, root: str, since: float) -> list[Message]:
         """The messages of a thread since then."""
         found = await self._pages(
-            "conversations.replies", "messages", channel=channel, ts=root, oldest=f"{since:.6f}"
+            "conversations.replies",
+            "messages",
+            channel=channel,
+            ts=root,
+            oldest=f"{since:.6f}",
+            include_all_metadata=True,
         )
         # The first message is always among them.
         return [each for each in found if each.get("ts") != root and _seconds(each, "ts") >= since]

@@ -1,14 +1,13 @@
 """A place on Slack where an answer grows."""
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
 
 import structlog
-from slack_sdk.models.blocks import MarkdownBlock
 
 from adapters.markdown import utf8_size
+from adapters.slack.blocks import message_of
 from adapters.slack.calls import Calls
 from adapters.surface import Content, Known
 from bot.domain import MessageRef
@@ -19,14 +18,10 @@ log = structlog.get_logger()
 LIMIT = 8_000
 """UTF-8 bytes of a part: under the 12,000 characters of markdown blocks and every cap reported,
 even with one more character for every `<!`."""
-FALLBACK = 3_000
-"""Characters of the plain text beside the block; chat.update refuses more than 4,000."""
 PART: Final = "candor_part"
 """The type of the metadata that our messages carry."""
 PAGE: Final = 200
 PAGES: Final = 10
-
-_CONTROL = re.compile(r"<(?=[!@#])")
 
 
 class SlackSurface:
@@ -66,7 +61,7 @@ class SlackSurface:
             unfurl_links=False,
             unfurl_media=False,
             metadata={"event_type": PART, "event_payload": {"turn": turn, "part": part}},
-            **_content(content.text),
+            **message_of(content, turn),
         )
         if not answer.get("ts"):
             raise PlatformUnavailable("Slack does not say which message it posted")
@@ -81,7 +76,7 @@ class SlackSurface:
             urgent=urgent,
             channel=ref.channel,
             ts=ref.message,
-            **_content(content.text),
+            **message_of(content, turn),
         )
 
     async def delete(self, ref: MessageRef) -> None:
@@ -140,9 +135,3 @@ def _is_part(message: Mapping[str, Any], turn: str, part: int) -> bool:
 def _is_after(message: Mapping[str, Any], ts: str) -> bool:
     """Whether a message came after a ts; both are seconds and six digits."""
     return float(message.get("ts") or 0) > float(ts)
-
-
-def _content(text: str) -> dict[str, Any]:
-    """The text as a markdown block, with its beginning as plain text for notifications."""
-    safe = _CONTROL.sub("<\u2060", text)  # what a model writes pings nobody
-    return {"text": safe[:FALLBACK], "blocks": [MarkdownBlock(text=safe).to_dict()]}

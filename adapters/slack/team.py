@@ -8,6 +8,7 @@ from adapters.slack.calls import Calls
 from adapters.slack.history import SlackHistory
 from adapters.slack.identity import Identity, watch
 from adapters.slack.names import Names
+from adapters.slack.profiles import Profiles
 from adapters.slack.surface import SlackSurface
 from bot.domain import MessageRef
 from bot.store.places import Places
@@ -20,6 +21,7 @@ class Team:
     identity: Identity
     calls: Calls
     names: Names
+    profiles: Profiles
     history: SlackHistory
     token: str = field(repr=False)
 
@@ -30,9 +32,12 @@ class Team:
 
     async def run(self) -> None:
         """Look names up and try the token now and then, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.names.run())
-            group.create_task(watch(self.calls))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.names.run())
+                group.create_task(watch(self.calls))
+        finally:
+            await self.profiles.close()
 
 
 def team_of(
@@ -49,6 +54,7 @@ def team_of(
         identity=identity,
         calls=calls,
         names=Names(calls, border),
+        profiles=Profiles(calls),
         history=SlackHistory(
             calls, lambda: (identity.team, identity.user), places, is_alone=is_alone
         ),

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from bot.domain import Incoming, MessageRef, Person, Reaction
+from adapters.slack.echo import echoed
+from bot.domain import Incoming, MessageRef, Person, Reaction, Standing
 
 SPOKEN: Final = frozenset({None, "file_share", "thread_broadcast"})
 """Subtypes that a person writes; all others tell of joins, edits, topics and the like."""
@@ -21,11 +22,17 @@ _SPECIAL = re.compile(r"<!(?:subteam\^)?([A-Za-z0-9]+)(?:\|([^>]*))?>")
 _LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
 
 
-def incoming(event: Mapping[str, Any], *, team: str, me: str) -> Incoming | None:
+def incoming(
+    event: Mapping[str, Any], *, team: str, me: str, body: Mapping[str, Any] | None = None
+) -> Incoming | None:
     """A `message` or `app_mention` event as a possible question; None when it can be none.
 
-    `me` is the bot's user id; the author's name is left empty.
+    `me` is the bot's user id, `body` what surrounded the event; the author's name is left empty. A
+    message of ours is one where it
+    echoes somebody's question.
     """
+    if event.get("user") == me and event.get("subtype") in SPOKEN:
+        return echoed(event, team=team)
     if event.get("subtype") not in SPOKEN or event.get("bot_id") or event.get("hidden"):
         return None
     user, channel, ts = (str(event.get(key) or "") for key in ("user", "channel", "ts"))
@@ -44,7 +51,19 @@ def incoming(event: Mapping[str, Any], *, team: str, me: str) -> Incoming | None
         thread=thread,
         mentions_bot=me in mentioned,
         mentions_others=bool(mentioned - {me}) or _SPECIAL.search(text) is not None,
+        standing=Standing(is_outside=outside(event, body or {}, team=team)),
     )
+
+
+def outside(event: Mapping[str, Any], body: Mapping[str, Any], *, team: str) -> bool:
+    """Whether the person of an event belongs to another organisation (Slack Connect).
+
+    `body` is what surrounded the event, empty for a message that was read back: then whoever has
+    another team counts as outside, since a grid's own teams are told apart by it alone.
+    """
+    home = str(event.get("user_team") or event.get("team") or "")
+    inside = {"", team, str(body.get("enterprise_id") or body.get("context_enterprise_id") or "")}
+    return home not in inside and body.get("is_ext_shared_channel") is not False
 
 
 def changed(event: Mapping[str, Any], *, team: str, me: str) -> tuple[MessageRef, str] | None:

@@ -17,7 +17,13 @@ from adapters.sandbox.slack.directory import (
 from adapters.sandbox.slack.http_events import sign
 from adapters.sandbox.slack.oauth import App
 from adapters.sandbox.slack.rates import DOCUMENTED_LIMITS, RateLimit
-from adapters.sandbox.slack.settings import DEFAULT_SCOPES, DEFAULT_SUBSCRIPTIONS, Knobs
+from adapters.sandbox.slack.settings import (
+    DEFAULT_COMMANDS,
+    DEFAULT_SCOPES,
+    DEFAULT_SHORTCUTS,
+    DEFAULT_SUBSCRIPTIONS,
+    Knobs,
+)
 from adapters.sandbox.slack.world import SlackWorld
 
 __all__ = [
@@ -27,7 +33,9 @@ __all__ = [
     "Knobs",
     "RateLimit",
     "sign",
+    "DEFAULT_COMMANDS",
     "DEFAULT_SCOPES",
+    "DEFAULT_SHORTCUTS",
     "DEFAULT_SUBSCRIPTIONS",
     "DOCUMENTED_LIMITS",
     "APP_ID",

@@ -2,7 +2,7 @@
 world's wire.
 
 The app has one Web API and one way to get events, whatever the number of workspaces: calls come by
-the token, events go out with the workspace's id. Files and response URLs are the first's alone.
+the token, events go out with the workspace's id. Files are the first's alone.
 """
 
 from collections.abc import Callable

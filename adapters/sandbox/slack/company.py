@@ -13,6 +13,7 @@ from adapters.sandbox.removal_routes import How
 from adapters.sandbox.slack.directory import BOT_USER_ID
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.oauth import OAuth, Office
+from adapters.sandbox.slack.response_urls import ResponseUrls
 from adapters.sandbox.slack.web_api import WebApi
 
 LAST_WORDS = frozenset({"app_uninstalled", "tokens_revoked"})
@@ -29,6 +30,10 @@ class Member(Protocol):
     @property
     def web_api(self) -> WebApi:
         """What answers calls with its tokens."""
+
+    @property
+    def urls(self) -> ResponseUrls:
+        """What answers its response URLs."""
 
     def emit(self, event: Json, subscription: str) -> None:
         """Tell the app of an event, if it hears of those."""
@@ -56,6 +61,7 @@ class Company:
             self._oauth.join(member.office)
         if member is not self._first:
             self._first.web_api.join(member.web_api)
+            self._first.urls.join(member.urls)
 
     @property
     def others(self) -> Sequence[Member]:

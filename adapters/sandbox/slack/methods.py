@@ -57,6 +57,7 @@ METHODS: Mapping[str, Method] = {
     "reactions.get": Method(reactions.get),
     "reactions.remove": Method(reactions.remove),
     "team.info": Method(identity.team_info),
+    "usergroups.list": Method(identity.usergroups_list),
     "users.conversations": Method(conversations.of_user),
     "users.info": Method(identity.users_info),
     "views.open": Method(views.open_),

@@ -44,6 +44,7 @@ DOCUMENTED_LIMITS: Mapping[str, RateLimit] = {
     "reactions.add": _tier(3),
     "reactions.get": _tier(3),
     "reactions.remove": _tier(2),
+    "usergroups.list": _tier(2),
     "users.conversations": _tier(3),
     "users.info": _tier(4),
     "views.open": _tier(4),

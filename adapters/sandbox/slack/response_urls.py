@@ -43,10 +43,15 @@ class ResponseUrls:
         self._knobs = knobs
         self._base_url = base_url
         self._targets: OrderedDict[str, Target] = OrderedDict()
+        self._joined: list[ResponseUrls] = []
 
     def add_to(self, app: web.Application) -> None:
         """Add the route to an application."""
         app.router.add_post("/slack/response/{secret}", self._handle)
+
+    def join(self, urls: "ResponseUrls") -> None:
+        """Answer those of another workspace of the same app, too."""
+        self._joined.append(urls)
 
     def issue(self, user: str, channel: str, *, original: str | None = None) -> str:
         """A URL for what `user` just did in `channel`."""
@@ -63,7 +68,11 @@ class ResponseUrls:
         return f"{self._base_url()}/slack/response/{secret}"
 
     async def _handle(self, request: web.Request) -> web.Response:
-        target = self._targets.get(request.match_info["secret"])
+        secret = request.match_info["secret"]
+        for other in self._joined:
+            if secret in other._targets:
+                return await other._handle(request)
+        target = self._targets.get(secret)
         if target is None or target.expires_at <= self._workspace.clock():
             return _refused("expired_url")
         if target.uses_left < 1:

@@ -27,6 +27,7 @@ DEFAULT_SCOPES = frozenset(
         "mpim:read",
         "reactions:read",
         "reactions:write",
+        "usergroups:read",
         "users:read",
     }
 )
@@ -92,6 +93,10 @@ class Knobs:
     # callback id.
     commands: tuple[str, ...] = DEFAULT_COMMANDS
     shortcuts: Mapping[str, str] = field(default_factory=lambda: DEFAULT_SHORTCUTS)
+    # Handles of the people who are admins of the workspace.
+    admins: frozenset[str] = frozenset()
+    # User groups by their ids, with the handles of those in them.
+    user_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trigger_lifetime: float = 3.0
     response_url_lifetime: float = 1800.0
     response_url_uses: int = 5

@@ -167,9 +167,10 @@ class Workspace:
         if self._tells_of_mention(room, message):
             event = payload.mention_event(message, Thread(()), room.channel, parent)
             self._emit(event, "app_mention")
-        self._emit_message(
-            room, payload.message_event(message, self.thread(message), room.channel, parent)
-        )
+        event = payload.message_event(message, self.thread(message), room.channel, parent)
+        if message.metadata is not None:
+            event["metadata"] = message.metadata
+        self._emit_message(room, event)
         self._changed()
 
     def add_ephemeral(self, message: Message) -> None:

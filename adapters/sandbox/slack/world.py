@@ -115,13 +115,13 @@ class SlackWorld(InteractiveSide):
         )
         triggers = Triggers(self.knobs.trigger_lifetime, self.knobs.clock)
         modals = Modals(self.knobs.clock, self._listeners.tell)
-        self._urls = ResponseUrls(self.workspace, self.knobs, self._base)
+        self.urls = ResponseUrls(self.workspace, self.knobs, self._base)
         self._interactions = Interactions(
             self.workspace,
             self.knobs,
             triggers,
             modals,
-            self._urls,
+            self.urls,
             lambda: self._deliveries.transport,
         )
         super().__init__(self.workspace, self.knobs, modals, self._interactions)
@@ -151,7 +151,7 @@ class SlackWorld(InteractiveSide):
         self.web_api.add_to(app)
         self._sockets.add_to(app)
         self._files.add_to(app)
-        self._urls.add_to(app)
+        self.urls.add_to(app)
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._shut_down)
 

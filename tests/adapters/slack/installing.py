@@ -19,6 +19,7 @@ from yarl import URL
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
+from adapters.closed_desk import ClosedDesk
 from adapters.pacing import Pacing
 from adapters.sandbox.slack import App, SecondWorld, SlackWorld
 from adapters.side import Side
@@ -140,7 +141,7 @@ async def serving(
             voted_s=900.0,
         )
         store = store_of(settings, client)
-        adapter = SlackAdapter(settings, border, catch_up, places, store=store)
+        adapter = SlackAdapter(settings, border, catch_up, places, ClosedDesk(), store=store)
         side = Side(
             adapter,
             border,

@@ -7,7 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.calls import Calls
 from adapters.slack.identity import Identity
-from adapters.slack.team import Team
+from adapters.slack.team import Team, team_of
 from adapters.slack.teams import concerned, team_id_of
 
 
@@ -15,7 +15,8 @@ def team(name: str) -> Team:
     """A workspace whose bot is the user `UBOT{name}`."""
     unused: Any = None
     identity = Identity(user=f"UBOT{name}", bot=f"B{name}", team=name)
-    return Team(identity, Calls(AsyncWebClient()), unused, unused, token="xoxb-1")
+    calls = Calls(AsyncWebClient())
+    return team_of("xoxb-1", calls, identity, border=unused, places=unused, is_alone=False)
 
 
 T1, T2, T3 = (team(name) for name in ("T1", "T2", "T3"))
