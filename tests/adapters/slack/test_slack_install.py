@@ -2,21 +2,29 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 from yarl import URL
 
+from adapters.sandbox.faults import Fault
 from adapters.sandbox.removal_routes import How
 from adapters.sandbox.slack import SlackWorld
 from adapters.sandbox.slack.payload import envelope
+from adapters.slack.install import Install
 from adapters.slack.installations import Installation, store_of
 from adapters.slack.manifest import scopes
 from bot.errors import ConfigError
+from bot.settings import RedisSettings
 from bot.store import keys
+from bot.store.connection import connect
+from tests.adapters.core_bench import frozen
+from tests.adapters.sandbox.slack_bench import listening
 from tests.adapters.slack.installing import (
     CLIENT_SECRET,
     T1,
@@ -175,6 +183,46 @@ async def test_who_cancels_or_brings_a_wrong_code_has_installed_nothing(client: 
         assert browser.seen[0] == 400
         assert "invalid_code" in browser.seen[1]
         assert await client.hlen(keys.SLACK_INSTALLATIONS) == 0
+
+
+@pytest.mark.parametrize("kind", ["server_error", "revoke_token", "lose_reply"])
+async def test_a_slack_that_fails_in_between_leaves_nothing_behind(
+    client: "Redis", kind: str
+) -> None:
+    async with two_workspaces() as shared, serving(client, shared) as bot:
+        shared.second.faults.arm(Fault(kind=kind, on="auth.test", times=None))
+        browser = Browser()
+        await browser.install(bot, T2)
+        assert browser.seen[0] == (400 if kind == "revoke_token" else 503)
+        assert await client.hlen(keys.SLACK_INSTALLATIONS) == 0
+        shared.second.faults.clear()
+        await installed(bot, T2)
+
+
+async def test_without_the_store_nobody_is_sent_to_slack(tmp_path: Path) -> None:
+    async with (
+        connect(RedisSettings(timeout_s=0.2), tmp_path / "state") as client,
+        two_workspaces() as shared,
+    ):
+        settings = settings_of(shared, 1, http=False, token_key=TOKEN_KEY)
+        store = store_of(settings, client)
+        assert store is not None
+        taken: list[str] = []
+
+        async def served(team: str) -> None:
+            taken.append(team)
+
+        app = web.Application()
+        app.add_routes(Install(settings, store.installations, store.passes, served).routes())
+        async with listening(app) as port:
+            begin = f"http://127.0.0.1:{port}/slack/install"
+            browser = Browser()
+            back = URL(await browser.decide(await browser.get(begin), T2))
+            with frozen(tmp_path / "state"):
+                assert await Browser().get(begin) == ""
+                await browser.get(f"http://127.0.0.1:{port}{back.raw_path_qs}")
+            assert browser.seen[0] == 503
+            assert taken == []
 
 
 async def test_an_address_that_holds_markup_shows_none(client: "Redis") -> None:
