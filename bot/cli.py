@@ -22,7 +22,7 @@ from bot import config as configuration
 from bot import logs
 from bot.bench.command import app as bench
 from bot.domain import Vote
-from bot.errors import FatalError, StoreUnavailable
+from bot.errors import ConfigError, FatalError, StoreUnavailable
 from bot.feedback.command import feedback
 from bot.settings import Settings, web_url
 from bot.signals import stop_signals, unless
@@ -151,7 +151,7 @@ def manifest(
     try:
         found = made(mode, None if url is None else web_url(url))
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--url") from error
+        raise ConfigError(f"--url: {error}") from error
     _say(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
 
 

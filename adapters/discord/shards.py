@@ -81,9 +81,12 @@ class Shards:
             )
             for number, shard in enumerate(shards)
         ]
-        async with asyncio.TaskGroup() as group:
-            for connection in self._connections:
-                group.create_task(connection.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for connection in self._connections:
+                    group.create_task(connection.run())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors  # what one is refused for, all are
 
     async def _recommended(self) -> int:
         """How many shards Discord wants, for as long as it does not answer."""

@@ -155,7 +155,7 @@ class SlackAdapter:
             raise ValueError("a Slack adapter needs slack.bot_token, or a store for installations")
         make = maker(settings.api_url, self._border, places)
         teams = InstalledTeams(store.installations, make)
-        install = Install(settings, store.installations, store.passes, teams.find)
+        install = Install(settings, store.installations, store.passes, teams.look)
         return teams, install.routes()
 
     def _connect(self, routes: Sequence[web.RouteDef]) -> Sockets | Endpoint:

@@ -84,8 +84,10 @@ class InstalledTeams:
 
     async def find(self, team: str) -> Team | None:
         """A workspace, also one that installed the app a moment ago. Raises StoreUnavailable."""
-        if (found := self._teams.get(team)) is not None:
-            return found
+        return self._teams.get(team) or await self.look(team)
+
+    async def look(self, team: str) -> Team | None:
+        """A workspace by its installation as it is now. Raises StoreUnavailable."""
         sealed = await self._installations.find(team)
         return None if sealed is None else self._serve(sealed)
 

@@ -40,18 +40,19 @@ class SecondWorld(SlackWorld):
     """
 
     def __init__(self, first: SlackWorld) -> None:
+        renaming = Abroad()
         super().__init__(
             bot_token=None,
             app_token="xapp-of-the-first",  # noqa: S106 - never asked for here
             signing_secret="the first's",  # noqa: S106
             people=first.people,
             knobs=first.knobs,
-            renaming=Abroad(),
+            renaming=renaming,
             team_name="Candor abroad",
         )
         self._first = first
-        self._deliveries.transport = _Wire(lambda: first.transport, self._renaming)
-        first.join(self)
+        self._deliveries.transport = _Wire(lambda: first.transport, renaming)
+        first.company.join(self)
 
     def connected(self) -> bool:
         """Whether the app is there, which it is for both."""

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from adapters.sandbox.slack.directory import APP_ID, USER_IDS
+from adapters.sandbox.slack.directory import APP_ID, BOT_USER_ID, USER_IDS
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.http_events import checked_url
 from adapters.sandbox.slack.messages import Json
@@ -49,13 +49,17 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """A workspace that may let the app in; `team` is its id at the wire."""
+    """A workspace that may let the app in; `team` is its id inside."""
 
     team: str
     name: str
     tokens: Tokens
     renaming: Renaming
-    auth_test: Callable[[], Json]
+
+    @property
+    def id(self) -> str:
+        """Its id at the wire."""
+        return str(self.renaming.outward({"id": self.team})["id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class OAuth:
 
     def join(self, office: Office) -> None:
         """Let a workspace be chosen."""
-        self._offices[office.team] = office
+        self._offices[office.id] = office
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes to an application; before the Web API's, which has all methods."""
@@ -96,7 +100,7 @@ class OAuth:
             for name, value in request.query.items()
         )
         teams = "".join(
-            f'<option value="{one.team}">{html.escape(one.name)}</option>'
+            f'<option value="{one.id}">{html.escape(one.name)}</option>'
             for one in self._offices.values()
         )
         people = "".join(f"<option>{html.escape(person)}</option>" for person in self._people)
@@ -160,15 +164,14 @@ class OAuth:
         if form.get("redirect_uri", "") != grant.given_uri:
             raise SlackError("bad_redirect_uri")
         office = grant.office
-        me = office.auth_test()
         return office.renaming.outward(
             {
                 "access_token": office.tokens.issue(frozenset(grant.scopes)),
                 "token_type": "bot",
                 "scope": ",".join(grant.scopes),
-                "bot_user_id": me["user_id"],
+                "bot_user_id": BOT_USER_ID,
                 "app_id": APP_ID,
-                "team": {"id": me["team_id"], "name": office.name},
+                "team": {"id": office.team, "name": office.name},
                 "enterprise": None,
                 "authed_user": {"id": USER_IDS[grant.user]},
                 "is_enterprise_install": False,

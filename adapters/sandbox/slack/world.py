@@ -17,7 +17,7 @@ from adapters.sandbox.people import handles
 from adapters.sandbox.platform import AuditView, ControlError, MessageView, Upload
 from adapters.sandbox.removal_routes import How
 from adapters.sandbox.slack import payload, sharing
-from adapters.sandbox.slack.calls import Call
+from adapters.sandbox.slack.company import LAST_WORDS, Company
 from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, Transport, new_event_id
 from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, TEAM_ID, USER_IDS
 from adapters.sandbox.slack.emoji import name_of
@@ -27,7 +27,6 @@ from adapters.sandbox.slack.file_store import FileStore
 from adapters.sandbox.slack.files import FileRoutes
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.http_events import HttpEvents
-from adapters.sandbox.slack.identity import auth_test
 from adapters.sandbox.slack.interactions import Asked, Interactions
 from adapters.sandbox.slack.interactive_side import InteractiveSide
 from adapters.sandbox.slack.messages import Json
@@ -53,9 +52,6 @@ from adapters.sandbox.slack.tokens import Tokens
 from adapters.sandbox.slack.triggers import Triggers
 from adapters.sandbox.slack.web_api import ApiCall, WebApi
 from adapters.sandbox.slack.workspace import Workspace
-
-_LAST_WORDS = frozenset({"app_uninstalled", "tokens_revoked"})
-"""Events of an app that has no authorization any more."""
 
 
 class SlackWorld(InteractiveSide):
@@ -91,15 +87,12 @@ class SlackWorld(InteractiveSide):
         self._base_url: Callable[[], str] | None = None
         self._is_running = False
         self._expiry: asyncio.TimerHandle | None = None
-        self._renaming = renaming or Renaming()
-        self._worlds: dict[str, SlackWorld] = {}
+        renaming = renaming or Renaming()
         tokens = Tokens(bot_token=bot_token, app_token=app_token, scopes=self.knobs.scopes)
-        self._tokens = tokens
-        self._oauth = None if app is None else OAuth(app, people, self.knobs.clock)
         self.workspace = Workspace(
             people=people,
             clock=self.knobs.clock,
-            emit=self._emit,
+            emit=self.emit,
             changed=self._workspace_changed,
         )
         self._sockets = SocketMode(self.knobs, self._base, self._listeners.tell)
@@ -122,13 +115,13 @@ class SlackWorld(InteractiveSide):
         )
         triggers = Triggers(self.knobs.trigger_lifetime, self.knobs.clock)
         modals = Modals(self.knobs.clock, self._listeners.tell)
-        self._urls = ResponseUrls(self.workspace, self.knobs, self._base)
+        self.urls = ResponseUrls(self.workspace, self.knobs, self._base)
         self._interactions = Interactions(
             self.workspace,
             self.knobs,
             triggers,
             modals,
-            self._urls,
+            self.urls,
             lambda: self._deliveries.transport,
         )
         super().__init__(self.workspace, self.knobs, modals, self._interactions)
@@ -142,55 +135,29 @@ class SlackWorld(InteractiveSide):
             base_url=self._base,
             open_socket_url=self._sockets.open_url,
         )
-        self._web_api = WebApi(host, tokens, self.faults, self._renaming)
-        self._office = Office(
-            team=self.team,
-            name=team_name,
-            tokens=tokens,
-            renaming=self._renaming,
-            auth_test=lambda: auth_test(host, Call("auth.test", {}, frozenset())),
-        )
-        self.join(self)
+        self.web_api = WebApi(host, tokens, self.faults, renaming)
+        self.office = Office(TEAM_ID, team_name, tokens, renaming)
+        oauth = None if app is None else OAuth(app, people, self.knobs.clock)
+        self.company = Company(self, oauth)
         self._files = FileRoutes(store, tokens)
         self.set_events_url(events_url)
 
     # Life
 
-    @property
-    def team(self) -> str:
-        """The workspace's id at the wire."""
-        return str(self._renaming.outward({"id": TEAM_ID})["id"])
-
-    @property
-    def transport(self) -> Transport:
-        """How events go out at the moment."""
-        return self._deliveries.transport
-
-    def join(self, world: "SlackWorld") -> None:
-        """Take in another workspace of the same app, or this one itself."""
-        self._worlds[world.team] = world
-        if self._oauth is not None:
-            self._oauth.join(world._office)
-        if world is not self:
-            self._web_api.join(world._web_api)
-            self._urls.join(world._urls)
-
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the routes under `/slack/`; the world lives and ends with the application."""
-        for world in self._worlds.values():
-            world._base_url = base_url
-        if self._oauth is not None:
-            self._oauth.add_to(app)
-        self._web_api.add_to(app)
+        self._base_url = base_url
+        self.company.add_to(app, base_url)
+        self.web_api.add_to(app)
         self._sockets.add_to(app)
         self._files.add_to(app)
-        self._urls.add_to(app)
+        self.urls.add_to(app)
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._shut_down)
 
     async def _start(self, app: web.Application) -> None:
-        for world in self._worlds.values():
-            world._is_running = True
+        self._is_running = True
+        self.company.start()
         self._http.start()
 
     async def _shut_down(self, app: web.Application) -> None:
@@ -198,9 +165,7 @@ class SlackWorld(InteractiveSide):
 
     async def close(self) -> None:
         """Close every connection and end every task. Closing twice is fine."""
-        for world in self._worlds.values():
-            if world is not self:
-                await world.close()
+        await self.company.close()
         self._is_running = False
         if self._expiry is not None:
             self._expiry.cancel()
@@ -231,7 +196,7 @@ class SlackWorld(InteractiveSide):
     @property
     def calls(self) -> deque[ApiCall]:
         """The Web API calls, oldest first, up to a bound."""
-        return self._web_api.calls
+        return self.web_api.calls
 
     def calls_to(self, method: str) -> list[ApiCall]:
         """The recorded calls of one Web API method."""
@@ -385,17 +350,7 @@ class SlackWorld(InteractiveSide):
 
     def remove(self, how: How, *, team: str | None = None) -> None:
         """Take the app out of a workspace as an admin does, or just its tokens back."""
-        world = self._worlds.get(team or self.team)
-        if world is None or not world._tokens.is_installed:
-            raise ControlError("the app is not installed there")
-        world._remove(how)
-
-    def _remove(self, how: How) -> None:
-        revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [BOT_USER_ID]}}
-        self._emit(revoked, "tokens_revoked")
-        if how == "uninstall":
-            self._emit({"type": "app_uninstalled"}, "app_uninstalled")
-        self._tokens.take_back("account_inactive" if how == "uninstall" else "token_revoked")
+        self.company.remove(how, team or self.office.id)
 
     # Between the parts
 
@@ -404,12 +359,23 @@ class SlackWorld(InteractiveSide):
             raise RuntimeError("the world is not attached to an application")
         return self._base_url()
 
-    def _emit(self, event: Json, subscription: str) -> None:
-        if not self._tokens.is_installed or not is_heard(subscription, self.knobs):
+    def live(self, base_url: Callable[[], str] | None, *, is_running: bool) -> None:
+        """Learn the address of a server that others attached to, and whether it runs."""
+        self._base_url = base_url or self._base_url
+        self._is_running = is_running
+
+    @property
+    def transport(self) -> Transport:
+        """How events go out at the moment."""
+        return self._deliveries.transport
+
+    def emit(self, event: Json, subscription: str) -> None:
+        """Tell the app of an event, if it hears of those."""
+        if not self.office.tokens.is_installed or not is_heard(subscription, self.knobs):
             return
         event_id = new_event_id()
         body = payload.envelope(event, event_id=event_id, now=self.knobs.clock())
-        if subscription in _LAST_WORDS:
+        if subscription in LAST_WORDS:
             body["authorizations"] = []
         self._deliveries.submit(event_id, body)
 

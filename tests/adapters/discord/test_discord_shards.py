@@ -139,6 +139,15 @@ async def test_shards_begin_one_after_the_other_and_none_is_turned_away() -> Non
         assert used.limit - used.remaining == COUNT
 
 
+async def test_what_one_shard_is_refused_for_ends_them_all_in_one_line() -> None:
+    async with served(gateway=GatewaySettings(shards=COUNT)) as one, fleet() as ours:
+        for connection in one.world.gateway._connections:
+            if connection.session is not None and connection.session.shard == (HOME, COUNT):
+                connection.close(4011)
+        with pytest.raises(PlatformError, match=r"too many servers.*discord\.sharded"):
+            await asyncio.wait_for(ours.running, 5)
+
+
 async def test_a_wrong_token_is_fatal_before_any_shard_begins() -> None:
     async with served(gateway=GatewaySettings(shards=COUNT)) as one:
         one.world.faults.arm(Fault(kind="revoke_token", times=None))

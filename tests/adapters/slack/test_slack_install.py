@@ -2,20 +2,29 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 from yarl import URL
 
+from adapters.sandbox.faults import Fault
 from adapters.sandbox.removal_routes import How
 from adapters.sandbox.slack import SlackWorld
+from adapters.sandbox.slack.payload import envelope
+from adapters.slack.install import Install
 from adapters.slack.installations import Installation, store_of
 from adapters.slack.manifest import scopes
 from bot.errors import ConfigError
+from bot.settings import RedisSettings
 from bot.store import keys
+from bot.store.connection import connect
+from tests.adapters.core_bench import frozen
+from tests.adapters.sandbox.slack_bench import listening
 from tests.adapters.slack.installing import (
     CLIENT_SECRET,
     T1,
@@ -77,6 +86,10 @@ async def tokens(client: "Redis", bot: Bot, shared: Shared) -> dict[str, str]:
         store.installations.open(one) for one in (await store.installations.listed()).values()
     ]
     return {one.team: one.token for one in opened if one is not None}
+
+
+async def nothing_waits(bot: Bot) -> bool:
+    return await bot.bench.inbox.waiting("slack") == 0
 
 
 @TRANSPORTS
@@ -172,6 +185,46 @@ async def test_who_cancels_or_brings_a_wrong_code_has_installed_nothing(client: 
         assert await client.hlen(keys.SLACK_INSTALLATIONS) == 0
 
 
+@pytest.mark.parametrize("kind", ["server_error", "revoke_token", "lose_reply"])
+async def test_a_slack_that_fails_in_between_leaves_nothing_behind(
+    client: "Redis", kind: str
+) -> None:
+    async with two_workspaces() as shared, serving(client, shared) as bot:
+        shared.second.faults.arm(Fault(kind=kind, on="auth.test", times=None))
+        browser = Browser()
+        await browser.install(bot, T2)
+        assert browser.seen[0] == (400 if kind == "revoke_token" else 503)
+        assert await client.hlen(keys.SLACK_INSTALLATIONS) == 0
+        shared.second.faults.clear()
+        await installed(bot, T2)
+
+
+async def test_without_the_store_nobody_is_sent_to_slack(tmp_path: Path) -> None:
+    async with (
+        connect(RedisSettings(timeout_s=0.2), tmp_path / "state") as client,
+        two_workspaces() as shared,
+    ):
+        settings = settings_of(shared, 1, http=False, token_key=TOKEN_KEY)
+        store = store_of(settings, client)
+        assert store is not None
+        taken: list[str] = []
+
+        async def served(team: str) -> None:
+            taken.append(team)
+
+        app = web.Application()
+        app.add_routes(Install(settings, store.installations, store.passes, served).routes())
+        async with listening(app) as port:
+            begin = f"http://127.0.0.1:{port}/slack/install"
+            browser = Browser()
+            back = URL(await browser.decide(await browser.get(begin), T2))
+            with frozen(tmp_path / "state"):
+                assert await Browser().get(begin) == ""
+                await browser.get(f"http://127.0.0.1:{port}{back.raw_path_qs}")
+            assert browser.seen[0] == 503
+            assert taken == []
+
+
 async def test_an_address_that_holds_markup_shows_none(client: "Redis") -> None:
     async with two_workspaces() as shared, serving(client, shared) as bot:
         browser = Browser()
@@ -239,7 +292,7 @@ async def test_an_answer_under_way_fails_when_its_workspace_leaves_and_others_go
             return turn is not None and turn.status == "failed"
 
         await until(is_over, within_s=8)
-        assert await bot.bench.inbox.waiting("slack") == 0
+        await until(lambda: nothing_waits(bot))
 
 
 async def test_a_question_of_a_workspace_that_left_meanwhile_ends_as_failed(
@@ -259,7 +312,21 @@ async def test_a_question_of_a_workspace_that_left_meanwhile_ends_as_failed(
                 return turn is not None and turn.status == "failed"
 
             await until(is_over, within_s=8)
-            assert await bot.bench.inbox.waiting("slack") == 0
+            await until(lambda: nothing_waits(bot))
+
+
+async def test_a_workspace_that_installs_again_goes_on_with_its_new_token(
+    client: "Redis",
+) -> None:
+    async with two_workspaces() as shared, serving(client, shared) as bot:
+        await installed(bot, T2)
+        before = await tokens(client, bot, shared)
+        await installed(bot, T2)
+        assert await tokens(client, bot, shared) != before
+        assert [team.token for team in bot.adapter.served] == [
+            (await tokens(client, bot, shared))[T2]
+        ]
+        await answered(shared.second, "Why?")
 
 
 async def test_a_token_that_a_call_finds_revoked_ends_its_workspace_and_no_other(
@@ -267,7 +334,7 @@ async def test_a_token_that_a_call_finds_revoked_ends_its_workspace_and_no_other
 ) -> None:
     async with two_workspaces() as shared, serving(client, shared) as bot:
         await installed(bot, T1, T2)
-        shared.second._tokens.take_back("token_revoked")  # no event tells of it
+        shared.second.office.tokens.take_back("token_revoked")  # no event tells of it
         for team in bot.adapter.served:
             if team.id == T2:
                 with pytest.raises(Exception, match="not served any more"):
@@ -279,6 +346,30 @@ async def test_a_token_that_a_call_finds_revoked_ends_its_workspace_and_no_other
 
         await until(is_forgotten)
         await answered(shared.first, "Still there?")
+
+
+async def test_a_message_in_a_shared_channel_is_answered_once_by_whoever_it_mentions(
+    client: "Redis",
+) -> None:
+    async with two_workspaces() as shared, serving(client, shared) as bot:
+        await installed(bot, T1, T2)
+        event = {
+            "type": "message",
+            "user": "U9STRANGER",
+            "channel": "CSHARED",
+            "channel_type": "channel",
+            "text": "<@U2SANDBOX1> Why?",
+            "ts": "1795000000.000100",
+            "event_ts": "1795000000.000100",
+        }
+        for world in (shared.first, shared.second):
+            body = envelope(event, event_id=f"Ev{world.office.id}", now=time.time())
+            world._deliveries.submit(body["event_id"], body)
+        await until(lambda: not shared.first.pending_events + shared.second.pending_events)
+        turn = await bot.bench.turns.of_message("slack/CSHARED/1795000000.000100")
+        assert turn is not None
+        assert turn.question.workspace == T2
+        assert await client.keys("candor:turn:*") == [f"candor:turn:{turn.id}"]
 
 
 async def test_late_news_of_an_earlier_installation_end_no_newer_one(client: "Redis") -> None:
