@@ -222,6 +222,7 @@ REASON_EMPTY: Final = "There was nothing in it, so I kept nothing."
 
 _NOT_GRANTED: Final[dict[Held, str]] = {
     "denied": NOT_YOURS,
+    "refused": "I am not set up to answer you here. `/candor why` tells more.",
     "unknown": FORGOTTEN,
     "ended": "This answer has ended already.",
     "open": "I am at it already.",

@@ -1,4 +1,4 @@
-"""The command line: `candor run | serve | sandbox | votes | feedback | config | bench | soak`.
+"""The command line: `candor run | serve | sandbox | votes | feedback | audit | config | bench | …`.
 
 Every failure that a person can cure is one line on stderr and a non-zero exit status.
 """
@@ -20,6 +20,7 @@ from rich.table import Table
 
 from bot import config as configuration
 from bot import logs
+from bot.audit import audit
 from bot.bench.command import app as bench
 from bot.domain import Vote
 from bot.errors import FatalError, StoreUnavailable
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.command()(feedback)
+app.command()(audit)
 app.command()(soak)
 
 ConfigOption = Annotated[

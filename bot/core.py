@@ -55,7 +55,13 @@ class Chat:
         self._line = Line()
         self._answers: dict[str, Answer] = {}
         self.hold = Hold(
-            wishes, turns, places, generation.release.id, hush=self._hushed, clock=clock
+            wishes,
+            turns,
+            places,
+            generation.release.id,
+            gate=intake.gate,
+            hush=self._hushed,
+            clock=clock,
         )
 
     @property

@@ -6,6 +6,7 @@ Holds for every way of asking: a message, a command, a button that has an answer
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -24,7 +25,7 @@ caught up on after a start by default, so that nobody is told of the same questi
 
 
 class Gate:
-    """Who may ask, by the settings; all methods but `is_moderator` raise StoreUnavailable."""
+    """Who may ask, by the settings; what is asynchronous raises StoreUnavailable."""
 
     def __init__(
         self,
@@ -46,6 +47,10 @@ class Gate:
     def is_moderator(self, person: Person, standing: Standing) -> bool:
         """Whether a person may do what moderators may."""
         return is_moderator(self._rules, person, standing)
+
+    def lifted(self, person: Person, standing: Standing) -> Standing:
+        """What a person is there, where the settings may make a moderator of them, or not."""
+        return replace(standing, is_moderator=self.is_moderator(person, standing))
 
     async def refuses(
         self, person: Person, standing: Standing, where: Conversation, parent: str | None = None

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import structlog
 
 from bot.domain import NOBODY, Conversation, Incoming, MessageRef, Person, Standing, Turn
+from bot.gate import Gate
 from bot.store.inbox import Taken
 from bot.store.places import Places
 from bot.store.turns import Turns
@@ -21,8 +22,9 @@ from bot.words import Word
 
 log = structlog.get_logger()
 
-Held = Outcome | Literal["denied"]
-"""What became of a wish; `denied`: it is another person's answer."""
+Held = Outcome | Literal["denied", "refused"]
+"""What became of a wish; `denied`: it is another person's answer; `refused`: it would have an
+answer made for somebody who may not ask."""
 
 NEAR_S: Final = 3600.0
 """How old the last question of a conversation may be that a word in the open channel means."""
@@ -47,6 +49,7 @@ class Hold:
         places: Places,
         release: str,
         *,
+        gate: Gate,
         hush: Callable[[Turn], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -55,6 +58,7 @@ class Hold:
         self._turns = turns
         self._places = places
         self._release = release
+        self._gate = gate
         self._hush = hush
         self._clock = clock
 
@@ -65,6 +69,7 @@ class Hold:
         turn = await self._turns.get(turn_id)
         if turn is None:
             return "unknown"
+        standing = self._gate.lifted(person, standing)
         return await self._grant(wish, turn, person, standing, None)
 
     async def stop_in(
@@ -75,6 +80,7 @@ class Hold:
         Raises StoreUnavailable: repeat it.
         """
         turns = await self._wishes.open(conversation.key)
+        standing = self._gate.lifted(person, standing)
         turn = next((each for each in turns if may_hold(each, person, standing)), None)
         if turn is None:
             return "denied" if turns else "ended"
@@ -87,7 +93,8 @@ class Hold:
 
         None: it is a question like any other. Raises StoreUnavailable: repeat it.
         """
-        person, standing = incoming.author, incoming.standing
+        person = incoming.author
+        standing = self._gate.lifted(person, incoming.standing)
         for key in await self._meant(incoming, conversation):
             for turn in await self._candidates(wish, key):
                 is_own = turn.asker.key == person.key
@@ -128,6 +135,9 @@ class Hold:
     ) -> Held:
         if not may_hold(turn, person, standing):
             return "denied"
+        parent = turn.home if turn.home not in ("", turn.question.channel) else None
+        if wish != "stop" and await self._gate.refuses(person, standing, turn.conversation, parent):
+            return "refused"
         steps: dict[Word, Callable[[Turn, MessageRef | None], Awaitable[Outcome]]] = {
             "stop": self._stop,
             "again": self._again,

@@ -30,15 +30,16 @@ VOTES: Final = {1: "👍 +1", -1: "👎 −1", 0: "both", None: "taken back"}
 class Note:
     """What a person wrote, `at` seconds since the epoch.
 
-    A `reason` is about an answer, that of its `turn`, with the person's `vote` on it as it is now.
+    A `reason` is about an answer, that of its `turn`, with the person's `vote` on it as it is now;
+    a `remark` is about anything.
     """
 
-    kind: Literal["reason"]
+    kind: Literal["reason", "remark"]
     person: Person
     text: str
     at: float
-    turn: Turn
-    vote: int | None
+    turn: Turn | None = None
+    vote: int | None = None
 
 
 def feedback(
@@ -49,7 +50,7 @@ def feedback(
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="The latest ones at most.")] = 1000,
 ) -> None:
-    """List what people wrote about answers that they voted against, the latest first."""
+    """List what people wrote to you: remarks, and why they voted against an answer."""
     settings = configuration.load(config)
     logs.set_up(settings.log)
     notes = asyncio.run(_read(settings, limit))
@@ -57,7 +58,9 @@ def feedback(
         listed = orjson.dumps([_as_json(note) for note in notes], option=orjson.OPT_INDENT_2)
         sys.stdout.write(listed.decode() + "\n")
     elif not notes:
-        sys.stdout.write("No feedback yet: after a 👎 people can say why.\n")
+        sys.stdout.write(
+            "No feedback yet: after a 👎 people can say why, and `/candor feedback` takes any.\n"
+        )
     else:
         Console().print(_table(notes))
 
@@ -66,6 +69,7 @@ async def _read(settings: Settings, limit: int) -> list[Note]:
     from bot.store.connection import connect
     from bot.store.people import People
     from bot.store.reasons import Reasons
+    from bot.store.remarks import Remarks
     from bot.store.turns import Turns
 
     found: list[Note] = []
@@ -76,7 +80,12 @@ async def _read(settings: Settings, limit: int) -> list[Note]:
                 found.append(note)
                 if len(found) == limit:
                     break
-    return found
+        remarks = await Remarks(client).latest(limit)
+        people = await People(client).get_many([each.person for each in remarks])
+    found += [
+        Note("remark", who, each.text, each.at) for each, who in zip(remarks, people, strict=True)
+    ]
+    return sorted(found, key=lambda note: note.at, reverse=True)[:limit]
 
 
 async def _notes(reasons: "Reasons") -> AsyncGenerator[Note, None]:
@@ -93,10 +102,10 @@ def _as_json(note: Note) -> dict[str, object]:
         "platform": note.person.platform,
         "text": note.text,
         "vote": note.vote,
-        "turn": note.turn.id,
-        "release": note.turn.release,
-        "question": note.turn.text,
-        "answer": note.turn.answer,
+        "turn": note.turn and note.turn.id,
+        "release": note.turn and note.turn.release,
+        "question": note.turn and note.turn.text,
+        "answer": note.turn and note.turn.answer,
     }
 
 
@@ -108,7 +117,8 @@ def _table(notes: list[Note]) -> Table:
     table.add_column("question", overflow="ellipsis", no_wrap=True, ratio=1)
     for note in notes:
         when = datetime.fromtimestamp(note.at, UTC).strftime("%Y-%m-%d %H:%M")
-        question = escape(" ".join(note.turn.text.split()))
+        question = escape(" ".join(note.turn.text.split())) if note.turn else ""
         who = escape(note.person.name)
-        table.add_row(when, who, VOTES[note.vote], escape(note.text), question)
+        vote = VOTES[note.vote] if note.turn else ""
+        table.add_row(when, who, vote, escape(note.text), question)
     return table
