@@ -20,6 +20,7 @@ from rich.table import Table
 
 from bot import config as configuration
 from bot import logs
+from bot.audit import audit
 from bot.bench.command import app as bench
 from bot.domain import Vote
 from bot.errors import ConfigError, FatalError, StoreUnavailable
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.command()(feedback)
+app.command()(audit)
 app.command()(soak)
 slack = typer.Typer(help="What a Slack app needs.", no_args_is_help=True)
 app.add_typer(slack, name="slack")

@@ -24,7 +24,7 @@ caught up on after a start by default, so that nobody is told of the same questi
 
 
 class Gate:
-    """Who may ask, by the settings; all methods but `is_moderator` raise StoreUnavailable."""
+    """Who may ask, by the settings; what is asynchronous raises StoreUnavailable."""
 
     def __init__(
         self,

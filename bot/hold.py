@@ -70,7 +70,7 @@ class Hold:
         if turn is None:
             return "unknown"
         if wish != "stop" and self._may(turn, person, standing):
-            parent = turn.home if turn.home != turn.question.channel else None
+            parent = turn.home if turn.home not in ("", turn.question.channel) else None
             refused = await self._gate.refuses(person, standing, turn.conversation, parent)
             if refused is not None:
                 return refused

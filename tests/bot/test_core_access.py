@@ -8,12 +8,15 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.access import Refused
-from bot.domain import Conversation, Incoming, Person, Standing
+from bot.domain import Conversation, Incoming, Person, Standing, Turn
 from bot.persona import NOTHING, Persona
 from bot.settings import AccessSettings
 from bot.store import keys
+from bot.store.forgetting import Forgetting
 from bot.store.personas import Personas
+from bot.store.reasons import Reasons
 from bot.store.refusals import Refusals
+from bot.store.stats import Activity
 from tests.bot.chat_bench import ANA, SYSTEM, Bench, asked, chat_bench
 
 BOT = Person("slack", "U999", "Robo")
@@ -210,3 +213,98 @@ async def test_a_reply_to_any_message_of_ours_is_a_question(client: "Redis", pla
         assert await bench.chat.take(replace(question, answers_bot=True)) == "new"
         other = asked(place=place, channel="C111", thread="2.5", mentions_others=True)
         assert await bench.chat.take(replace(other, answers_bot=True)) is None
+
+
+# Answers that are held
+
+
+async def _tried(bench: Bench, question: Incoming) -> tuple[Turn, Turn]:
+    """A turn that is answered, and one that tries it again, answered too."""
+    first = await bench.answer(question)
+    assert await bench.chat.hold.by_turn("again", first.id, ANA) == "done"
+    newest = (await bench.turns.history(first.conversation, 1))[0]
+    held = bench.chat.answer(newest)
+    await bench.inbox.read("slack", 9)
+    _ = [event async for event in bench.shown(held)]
+    return first, await _stored(bench, newest.id)
+
+
+async def _stored(bench: Bench, name: str) -> Turn:
+    found = await bench.turns.get(name)
+    assert found is not None
+    return found
+
+
+async def test_who_may_not_ask_any_more_has_no_answer_made_but_stops_one(client: "Redis") -> None:
+    async with bench_with(client) as bench:
+        first = await bench.answer(asked("one"))
+        await bench.chat.take(asked("two"))
+    async with bench_with(client, dms=False) as bench:
+        hold = bench.chat.hold
+        assert await hold.by_turn("again", first.id, ANA) == Refused("dm")
+        assert await hold.by_turn("continue", first.id, ANA) == Refused("dm")
+        assert await bench.chat.take(asked("again")) == Refused("dm")
+        assert await hold.stop_in(first.conversation, ANA) == "done"
+
+
+async def test_the_settings_make_moderators_who_hold_others_answers(client: "Redis") -> None:
+    mod = Person("slack", "U777")
+    async with bench_with(client, moderators=["U777"]) as bench:
+        first = await bench.answer(asked("one"))
+        assert await bench.chat.hold.by_turn("again", first.id, Person("slack", "U8")) == "denied"
+        assert await bench.chat.hold.by_turn("again", first.id, mod) == "done"
+
+
+async def test_another_try_has_the_same_persona(client: "Redis") -> None:
+    pirate = Persona("Be a pirate.")
+    await persona_of(client, "slack/D1", pirate)
+    async with bench_with(client) as bench:
+        question = asked("one")
+        await bench.answer(question)
+        await persona_of(client, "slack/D1", NOTHING, before=pirate.id)
+        first = await bench.stored(question)
+        assert await bench.chat.hold.by_turn("again", first.id, ANA) == "done"
+        retry = (await bench.turns.history(first.conversation, 1))[0]
+        assert (retry.home, retry.persona) == ("D1", pirate.id)
+
+
+async def test_another_try_of_what_was_asked_before_a_new_beginning_has_its_memory(
+    client: "Redis",
+) -> None:
+    async with bench_with(client) as bench:
+        await bench.answer(asked("one"))
+        bench.clock[0] += 1
+        question = asked("two")
+        first = await bench.answer(question)
+        bench.clock[0] += 1
+        await bench.turns.begin_anew(first.conversation, bench.clock[0])
+        bench.clock[0] += 1
+        assert await bench.chat.hold.by_turn("again", first.id, ANA) == "done"
+        retry = (await bench.turns.history(first.conversation, 1))[0]
+        await bench.inbox.read("slack", 9)
+        _ = [event async for event in bench.shown(bench.chat.answer(retry))]
+        assert bench.prompts()[-1] == bench.prompts()[-2] == ["one", "I heard: one", "two"]
+
+
+async def test_who_is_forgotten_is_so_with_every_try_and_reason(client: "Redis") -> None:
+    async with bench_with(client) as bench:
+        first, retry = await _tried(bench, asked("a secret?"))
+        others = await bench.answer(asked("a riddle?", author=Person("slack", "U2", "Bo")))
+        reasons = Reasons(client, bench.turns, bench.people)
+        await reasons.keep(others.id, ANA, "too long")
+        await reasons.keep(others.id, others.asker, "too short")
+        await reasons.keep(first.id, others.asker, "wrong")
+        done = await Forgetting(client, bench.turns).forget(ANA, 2000.0)
+        assert (done.questions, done.remarks) == (2, 1)
+        assert [await bench.turns.get(name) for name in (first.id, retry.id)] == [None, None]
+        assert [reason.text async for reason in reasons.listed()] == ["too short"]
+        left = [str(key) for key in await client.keys("*") if first.id in str(key)]
+        assert left == []
+        assert await bench.turns.history(others.conversation, 9) == [others]
+
+
+async def test_stats_count_a_question_that_was_tried_again_once(client: "Redis") -> None:
+    async with bench_with(client) as bench:
+        await _tried(bench, asked("one"))
+        [found] = await Activity(client).since("slack/D1", 0.0)
+        assert (found.questions, found.answers, found.people) == (1, 2, 1)
