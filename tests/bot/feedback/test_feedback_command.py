@@ -44,6 +44,7 @@ async def test_operators_read_reasons_and_remarks_the_latest_first(
     reasons = Reasons(client, turns, people)
     await reasons.keep(one.id, ANA, "[bold]It is not so.")
     await reasons.keep(one.id, BO, "It is.")
+    await asyncio.sleep(0.002)  # its time is kept in whole milliseconds
     await Remarks(client).add(BO, "I like it.")
     listed, shown, least = await asyncio.gather(
         printed(tmp_path, "--json"), printed(tmp_path), printed(tmp_path, "--json", "--limit", "1")
