@@ -12,6 +12,8 @@ class Draft:
 
     def __init__(self) -> None:
         self._text: list[str] = []
+        self.length = 0
+        """Characters of the answer so far, about."""
         self._waiting = ""
         self._paused = ""
         self.ended: Ended | None = None
@@ -23,8 +25,10 @@ class Draft:
         self._waiting = wording.waiting(event.reason) if isinstance(event, Waiting) else ""
         if isinstance(event, Text):
             self._text.append(event.delta)
+            self.length += len(event.delta)
         elif isinstance(event, Anew):
             self._text.clear()
+            self.length = 0
         elif isinstance(event, Ended):
             self.ended = event
             self.over.set()

@@ -17,11 +17,11 @@ from redis.asyncio import Redis
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.discord.adapter import EDIT_INTERVAL_S as DISCORD_EDIT_INTERVAL_S
+from adapters.discord.adapter import PACES as DISCORD_PACES
 from adapters.discord.adapter import DiscordAdapter
 from adapters.pacing import Pacing
 from adapters.side import Adapter, Side
-from adapters.slack.adapter import EDIT_INTERVAL_S as SLACK_EDIT_INTERVAL_S
+from adapters.slack.adapter import PACES as SLACK_PACES
 from adapters.slack.adapter import SlackAdapter
 from adapters.stand_in import configured, stand_in
 from bot.core import Chat
@@ -143,13 +143,13 @@ async def _sides(
     rooms = _Rooms(settings, client, model, release)
     sides: dict[str, Side] = {}
     if settings.slack.bot_token is not None:
-        slack = rooms.border(Pacing(SLACK_EDIT_INTERVAL_S))
+        slack = rooms.border(Pacing(SLACK_PACES))
         catch_up = rooms.catch_up("slack", slack)
         sides["Slack"] = rooms.side(
             "slack", SlackAdapter(settings.slack, slack, catch_up, rooms.places), slack, catch_up
         )
     if settings.discord.token is not None:
-        discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
+        discord = rooms.border(Pacing(DISCORD_PACES))
         catch_up = rooms.catch_up("discord", discord)
         adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places)
         sides["Discord"] = rooms.side("discord", adapter, discord, catch_up)

@@ -181,7 +181,8 @@ class Turn:
     `answer` is what is saved of it, `finish` is set once the model has said all. `parts` are the
     messages that show it, in order; `posting` is the text of the next one while it may be under
     way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
-    question was deleted while it was being answered.
+    question was deleted while it was being answered. `thread` is the platform's thread that the
+    question stands in, where the conversation is wider than that: a direct message on Slack.
     """
 
     id: str
@@ -200,6 +201,7 @@ class Turn:
     posting: str | None = None
     deleted: bool = False
     withdrawn: bool = False
+    thread: str = ""
 
     @property
     def is_open(self) -> bool:

@@ -56,6 +56,7 @@ class Intake:
                 release=self._release,
                 created_at=self._clock(),
                 parts=() if notice is None else (notice,),
+                thread=(incoming.thread or "") if incoming.place == "dm" else "",
             )
             await self._people.remember(incoming.author)
             taken = await self._inbox.accept(turn, asked_at=incoming.sent_at)
@@ -70,7 +71,7 @@ class Intake:
             return Conversation(ref.platform, ref.workspace, ref.channel, incoming.place, root)
 
         if incoming.place == "dm":
-            return conversation(incoming.thread or "")
+            return conversation()  # with all its threads
         if incoming.place == "thread":
             thread = conversation(incoming.thread or "")
             if incoming.mentions_bot:

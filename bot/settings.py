@@ -312,6 +312,11 @@ class SlackSettings(Section):
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address for events over HTTP")
     port: int = Field(default=8020, ge=0, le=65535, description="Port for events over HTTP")
+    stream: bool = Field(
+        default=True,
+        description="Let answers in direct messages grow by Slack's native streams, in a thread "
+        "under the question; where Slack gives none, and when off, they grow by edits",
+    )
     api_url: WebUrl = Field(default="https://slack.com/api", description="Base URL of the Web API")
 
     @model_validator(mode="after")

@@ -27,6 +27,12 @@ class PostMessage(Body):
     reply_to: _Id | None = None
 
 
+class PutLimits(Body):
+    """Body of `POST /control/{platform}/limits`: the name of one of the platform's limits."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+
 class EditMessage(Body):
     """Body of `PATCH /control/{platform}/messages`."""
 

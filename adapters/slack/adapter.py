@@ -15,22 +15,28 @@ from slack_bolt.response import BoltResponse
 from adapters.backoff import Backoff
 from adapters.border import Border
 from adapters.catch_up import CatchUp
+from adapters.pacing import Pace, Way
 from adapters.slack.calls import METHODS, Calls, web_client
 from adapters.slack.connection import Sockets
 from adapters.slack.endpoint import Endpoint
 from adapters.slack.history import SlackHistory
 from adapters.slack.identity import Known, identify, watch
 from adapters.slack.names import Names
+from adapters.slack.status import Statuses
+from adapters.slack.stream import Streams
 from adapters.slack.surface import SlackSurface
 from adapters.slack.translate import changed, deleted, incoming, reaction
-from bot.domain import Incoming, Turn
+from bot.domain import Incoming, MessageRef, Person, Place, Turn
 from bot.settings import SlackSettings
 from bot.store.places import Places
 
 log = structlog.get_logger()
 
-EDIT_INTERVAL_S = METHODS["chat.update"].rate.interval_s
-"""Between two edits in a workspace: what the budget below can keep up for ever."""
+PACES: Mapping[Way, Pace] = {
+    "edit": Pace(METHODS["chat.update"].rate, interval_s=1.2, slowing_s=0.06, worth=30),
+    "append": Pace(METHODS["chat.appendStream"].rate, interval_s=0.7),
+}
+"""How often answers are shown in a workspace; posts are counted by channel, in the budget below."""
 CONNECT_RETRY_S = 5.0
 CONNECT_RETRY_MAX_S = 120.0
 REPEATED_S = 60.0
@@ -52,6 +58,8 @@ class SlackAdapter:
         self._catch_up = catch_up
         token = settings.bot_token.get_secret_value()
         self._calls = Calls(web_client(token, settings.api_url))
+        self._streams = Streams(self._calls) if settings.stream else None
+        self._statuses = Statuses(self._calls)
         self._known = Known(token)
         self._names = Names(self._calls, border)
         secret = settings.signing_secret
@@ -98,27 +106,36 @@ class SlackAdapter:
 
     async def answer(self, turn: Turn, resumed: bool) -> None:
         """Answer a turn of the inbox to its end."""
-        surface = SlackSurface(
-            self._calls,
-            channel=turn.question.channel,
-            workspace=turn.question.workspace,
-            thread=turn.conversation.root or None,
-            question=turn.question.message,
-        )
+        thread = turn.conversation.root or turn.thread or None
+        surface = self._surface(turn.question, turn.conversation.place, thread, turn.asker)
         await self._border.answer(turn, surface, self.history, resumed=resumed)
 
     async def take(self, question: Incoming) -> None:
         """Take in a message. Raises StoreUnavailable when too many wait for the store."""
-        surface = SlackSurface(
-            self._calls,
-            channel=question.ref.channel,
-            workspace=question.ref.workspace,
-            thread=question.thread,
-            question=question.ref.message,
-        )
+        surface = self._surface(question.ref, question.place, question.thread, question.author)
         await self._border.take(question, surface)
         if question.mentions_bot or question.place == "dm":
             self._names.learn(question.author)
+
+    def _surface(
+        self, question: MessageRef, place: Place, thread: str | None, asker: Person
+    ) -> SlackSurface:
+        """Where a question is answered: in its thread, or, as Slack shows agents, in one under it.
+
+        Without streams the top level of a direct message is answered there.
+        """
+        if thread is None and place == "dm" and self._settings.stream:
+            thread = question.message
+        return SlackSurface(
+            self._calls,
+            channel=question.channel,
+            workspace=question.workspace,
+            thread=thread,
+            question=question.message,
+            asker=asker.id,
+            streams=self._streams,
+            statuses=self._statuses,
+        )
 
     def _connect(self) -> Sockets | Endpoint:
         """What events will arrive by."""

@@ -36,6 +36,7 @@ def to_hash(turn: Turn) -> dict[str, str]:
     fields |= {name: _text(getattr(turn, name)) for name in TEXTS}
     fields |= {name: "1" for name in FLAGS if getattr(turn, name)}
     fields |= {part_field(part): ref.message for part, ref in enumerate(turn.parts)}
+    fields |= {"thread": turn.thread} if turn.thread else {}
     return fields if turn.posting is None else fields | {"posting": turn.posting}
 
 
@@ -64,6 +65,7 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         posting=fields.get("posting"),
         deleted="deleted" in fields,
         withdrawn="withdrawn" in fields,
+        thread=fields.get("thread", ""),
     )
 
 

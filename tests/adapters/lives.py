@@ -20,7 +20,6 @@ from adapters.border import Border
 from adapters.catch_up import CatchUp
 from adapters.history import History
 from adapters.markdown import split
-from adapters.pacing import Pacing
 from adapters.side import Side
 from bot.core import Chat
 from bot.domain import Incoming, MessageRef, Person, Platform, Reaction, Release, Sampling, Turn
@@ -35,6 +34,7 @@ from bot.store.places import Places
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.worker import Worker
+from tests.adapters.paces import quick
 from tests.adapters.room import Room
 from tests.adapters.wire import Wire, WiredModel, WiredRedis, WiredRoom
 from tests.scripted_model import Piece
@@ -233,7 +233,7 @@ class Life:
         )
         voting = Voting(turns, Votes(store, turns, people), people)
         book = Parts(turns, voting)
-        self.border = Border(core, voting, people, Pacing(0.001), book, give_up_s=600)
+        self.border = Border(core, voting, people, quick(), book, give_up_s=600)
         catch_up = CatchUp(
             town.platform,
             rereads=self.border.rereads,

@@ -67,6 +67,7 @@ class Room:
     )
     posted: int = 0
     busy_now: int = 0
+    num_concluded: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     # The book
     parts: defaultdict[str, dict[int, MessageRef]] = field(
@@ -120,6 +121,10 @@ class Room:
 
     # The surface
 
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        return "edit"
+
     def measure(self, text: str) -> int:
         return len(text)
 
@@ -170,6 +175,9 @@ class Room:
         self.controls.pop(ref.message, None)
         self._note("delete", ref.message)
         await self._meet("deleted")
+
+    async def conclude(self) -> None:
+        self.num_concluded += 1
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

@@ -18,6 +18,7 @@ from adapters.sandbox.discord.rest_reactions import ReactionRoutes
 from adapters.sandbox.discord.rest_threads import ThreadRoutes
 from adapters.sandbox.discord.state import State
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.journal import Journal
 
 
 def rest_application(
@@ -28,6 +29,7 @@ def rest_application(
     buckets: Buckets,
     limits: Limits,
     faults: Faults,
+    journal: Journal,
     gateway_url: Callable[[], str],
 ) -> web.Application:
     """The API, to be mounted at `rest.PREFIX`; `faults` is told of its routes."""
@@ -55,5 +57,6 @@ def rest_application(
         buckets=buckets,
         limits=limits,
         faults=RestFaults(faults, partial(channel_name, state)),
+        journal=journal,
         routes=routes,
     ).application

@@ -8,6 +8,7 @@ sessions before the call that caused it returns, unless a fault holds it.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
@@ -16,13 +17,18 @@ from aiohttp import web
 from adapters.sandbox.discord import messages, reactions
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.cdn import DEFAULT_LIFE_S, Cdn
-from adapters.sandbox.discord.changes import Change, TypingStarted
+from adapters.sandbox.discord.changes import (
+    Change,
+    MessageChanged,
+    MessageCreated,
+    TypingStarted,
+)
 from adapters.sandbox.discord.dispatch import PUBLISHED, dispatch_of
 from adapters.sandbox.discord.faults import KINDS, Acts
 from adapters.sandbox.discord.flags import ALL_PERMISSIONS, Intents, Permission
 from adapters.sandbox.discord.gateway import Gateway, GatewaySettings
 from adapters.sandbox.discord.ids import BOT_USER_ID
-from adapters.sandbox.discord.limits import Buckets, Limits
+from adapters.sandbox.discord.limits import OBSERVED, Buckets, Limits
 from adapters.sandbox.discord.messages import Draft, Edit
 from adapters.sandbox.discord.model import Reaction
 from adapters.sandbox.discord.outbox import Outbox
@@ -43,6 +49,7 @@ from adapters.sandbox.discord.rest_routes import rest_application
 from adapters.sandbox.discord.sessions import Sessions
 from adapters.sandbox.discord.state import TYPING_S, State
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
 from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView
@@ -62,6 +69,7 @@ class DiscordWorld:
     """
 
     name: Literal["discord", "slack"] = "discord"
+    limits: tuple[str, ...] = ("none", "observed")
 
     def __init__(
         self,
@@ -81,7 +89,9 @@ class DiscordWorld:
         self._base_url: Callable[[], str] | None = None
         self._listeners = Listeners()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._limits = limits
+        self._routes = dict(limits.routes)
+        limits = self._limits = replace(limits, routes=self._routes)
+        self.journal = Journal(clock)
         self._buckets = Buckets(clock)
         self._state = State(
             emit=self._happened,
@@ -129,6 +139,7 @@ class DiscordWorld:
                 buckets=self._buckets,
                 limits=self._limits,
                 faults=self.faults,
+                journal=self.journal,
                 gateway_url=self.gateway.url,
             ),
         )
@@ -227,6 +238,13 @@ class DiscordWorld:
         person = person_id(self._state, user)
         return "typing" if self._places.is_typing(BOT_USER_ID, channel, person) else None
 
+    def limit(self, name: str) -> None:
+        """No limits of routes, or those that bots are seen to run into."""
+        if name not in self.limits:
+            raise ControlError(f"limits: {name!r} is unknown; allowed: {', '.join(self.limits)}")
+        self._routes.clear()
+        self._routes.update(OBSERVED if name == "observed" else {})
+
     def connected(self) -> bool:
         """Whether a bot is connected and would receive a message posted now."""
         return self.gateway.connected()
@@ -249,6 +267,11 @@ class DiscordWorld:
 
     def _happened(self, change: Change) -> None:
         self._outbox.publish(dispatch_of(change, self._payloads))
+        if (
+            isinstance(change, MessageCreated | MessageChanged)
+            and change.message.author_id == BOT_USER_ID
+        ):
+            self.journal.shown(str(change.message.id), change.message.content)
         if isinstance(change, TypingStarted):
             self._tell_after(TYPING_S)
         self._tell()

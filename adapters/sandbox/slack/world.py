@@ -12,6 +12,7 @@ from typing import Literal
 from aiohttp import web
 
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
 from adapters.sandbox.platform import AuditView, ControlError, MessageView
@@ -25,7 +26,7 @@ from adapters.sandbox.slack.file_store import FileStore
 from adapters.sandbox.slack.files import FileRoutes
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.http_events import HttpEvents
-from adapters.sandbox.slack.messages import Json
+from adapters.sandbox.slack.messages import Json, Message
 from adapters.sandbox.slack.methods import METHODS
 from adapters.sandbox.slack.person import (
     audited,
@@ -36,6 +37,7 @@ from adapters.sandbox.slack.person import (
     room_of,
     view,
 )
+from adapters.sandbox.slack.rates import DOCUMENTED_LIMITS, RateLimiter
 from adapters.sandbox.slack.reactions import check_room_for
 from adapters.sandbox.slack.settings import Knobs
 from adapters.sandbox.slack.socket import DisconnectReason, SocketMode
@@ -54,6 +56,7 @@ class SlackWorld:
     """
 
     name: Literal["discord", "slack"] = "slack"
+    limits: tuple[str, ...] = ("none", "window", "bucket")
 
     def __init__(
         self,
@@ -74,11 +77,13 @@ class SlackWorld:
         self._is_running = False
         self._expiry: asyncio.TimerHandle | None = None
         tokens = Tokens(bot_token=bot_token, app_token=app_token, scopes=self.knobs.scopes)
+        self.journal = Journal(self.knobs.clock)
         self.workspace = Workspace(
             people=people,
             clock=self.knobs.clock,
             emit=self._emit,
             changed=self._workspace_changed,
+            shown=self._shown,
         )
         self._sockets = SocketMode(self.knobs, self._base, self._listeners.tell)
         self._acts = Acts(self.workspace, self._sockets)
@@ -106,7 +111,7 @@ class SlackWorld:
             base_url=self._base,
             open_socket_url=self._sockets.open_url,
         )
-        self._web_api = WebApi(host, tokens, self.faults)
+        self._web_api = WebApi(host, tokens, self.faults, self.journal)
         self._files = FileRoutes(store, tokens)
         self.set_events_url(events_url)
 
@@ -264,6 +269,18 @@ class SlackWorld:
             return self._http.is_answering
         return self._sockets.num_connections > 0
 
+    def limit(self, name: str) -> None:
+        """No limits, or Slack's documented ones: by strict windows, or by refilling buckets."""
+        match name:
+            case "none":
+                self._web_api.limiter = RateLimiter({})
+            case "window" | "bucket":
+                self._web_api.limiter = RateLimiter(DOCUMENTED_LIMITS, name)
+            case _:
+                raise ControlError(
+                    f"limits: {name!r} is unknown; allowed: {', '.join(self.limits)}"
+                )
+
     def open_home(self, *, user: str, tab: Literal["home", "messages"]) -> None:
         """A person opens the app's home or its messages tab. Raises ControlError."""
         check_person(self.workspace, user)
@@ -276,6 +293,10 @@ class SlackWorld:
         self.workspace.set_membership(CHANNEL_IDS[channel], member=member)
 
     # Between the parts
+
+    def _shown(self, message: Message) -> None:
+        if self.journal.is_open and message.by_bot:
+            self.journal.shown(message.ts, view(message).text)
 
     def _base(self) -> str:
         if self._base_url is None:
