@@ -64,6 +64,7 @@ class SlackSurface:
         self._statuses = statuses
         self._stopped = stopped
         self._stream: Stream | None = None
+        self._label: dict[str, Any] = {}
         self._shows = asyncio.Event()
         self._channel = channel
         self._workspace = workspace
@@ -100,6 +101,7 @@ class SlackSurface:
                 team=self._workspace,
             )
             if self._stream is not None:
+                self._label = _metadata(turn, part)
                 self._shows.set()
                 return self._ref(self._stream.ts)
         answer = await self._calls.do(
@@ -123,7 +125,7 @@ class SlackSurface:
         that wait. Raises PlatformUnavailable, MessageGone."""
         self._shows.set()
         try:
-            if await self._streamed(ref, content, turn, last=urgent):
+            if await self._streamed(ref, content, last=urgent):
                 return
         except StoppedByPerson as error:
             if self._stopped is None:
@@ -143,7 +145,7 @@ class SlackSurface:
         """Nothing more comes for the last part: end its stream, if it has one."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            await stream.stop()
+            await stream.stop((), self._label)
 
     async def delete(self, ref: MessageRef) -> None:
         """Delete a part; one that is not there any more is fine."""
@@ -184,7 +186,7 @@ class SlackSurface:
             return nullcontext()
         return self._statuses.shown(self._channel, self._thread, self._shows)
 
-    async def _streamed(self, ref: MessageRef, content: Content, turn: str, *, last: bool) -> bool:
+    async def _streamed(self, ref: MessageRef, content: Content, *, last: bool) -> bool:
         """Whether a part shows its text by its stream. Raises StoppedByPerson."""
         stream = self._stream
         if stream is None or stream.ts != ref.message:
@@ -192,7 +194,7 @@ class SlackSurface:
         self._stream = None
         text = _safe(content.text)
         if last:
-            return await stream.finish(text, (), _metadata(turn, None))
+            return await stream.finish(text, (), self._label)
         if not await stream.grow(text):
             return False
         self._stream = stream
@@ -247,10 +249,9 @@ def _is_after(message: Mapping[str, Any], ts: str) -> bool:
     return float(message.get("ts") or 0) > float(ts)
 
 
-def _metadata(turn: str, part: int | None) -> dict[str, Any]:
-    """What our messages carry, so that they can be found; no part for one that is in the book."""
-    payload: dict[str, Any] = {"turn": turn} if part is None else {"turn": turn, "part": part}
-    return {"event_type": PART, "event_payload": payload}
+def _metadata(turn: str, part: int) -> dict[str, Any]:
+    """What our messages carry, so that they can be found."""
+    return {"event_type": PART, "event_payload": {"turn": turn, "part": part}}
 
 
 def _safe(text: str) -> str:
