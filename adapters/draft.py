@@ -21,6 +21,8 @@ class Draft:
         """`votes`: people vote by buttons, too."""
         self._votes = VOTES if votes else ()
         self._text: list[str] = []
+        self.length = 0
+        """Characters of the answer so far, about."""
         self._waiting = ""
         self._paused = ""
         self._notes: list[str] = []
@@ -33,8 +35,10 @@ class Draft:
         self._waiting = wording.waiting(event.reason) if isinstance(event, Waiting) else ""
         if isinstance(event, Text):
             self._text.append(event.delta)
+            self.length += len(event.delta)
         elif isinstance(event, Anew):
             self._text.clear()
+            self.length = 0
         elif isinstance(event, Note):
             if event.text not in self._notes:
                 self._notes.append(event.text)

@@ -6,11 +6,11 @@ from adapters.border import Border
 from adapters.catch_up import CatchUp
 from adapters.commands import Commands
 from adapters.desk import FrontDesk
-from adapters.discord.adapter import EDIT_INTERVAL_S as DISCORD_EDIT_INTERVAL_S
+from adapters.discord.adapter import PACES as DISCORD_PACES
 from adapters.discord.adapter import DiscordAdapter
 from adapters.pacing import Pacing
 from adapters.side import Adapter, Side
-from adapters.slack.adapter import EDIT_INTERVAL_S as SLACK_EDIT_INTERVAL_S
+from adapters.slack.adapter import PACES as SLACK_PACES
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.installations import store_of
 from bot.composing import Composer
@@ -117,7 +117,7 @@ class _Rooms:
     def slack(self) -> Side:
         """Slack's side."""
         settings = self._settings.slack
-        border = self._border(Pacing(SLACK_EDIT_INTERVAL_S))
+        border = self._border(Pacing(SLACK_PACES))
         catch_up = self._catch_up("slack", border)
         store = store_of(settings, self._client)
         adapter = SlackAdapter(settings, border, catch_up, self._places, self._desk, store=store)
@@ -125,7 +125,7 @@ class _Rooms:
 
     def discord(self) -> Side:
         """Discord's side."""
-        border = self._border(Pacing(DISCORD_EDIT_INTERVAL_S))
+        border = self._border(Pacing(DISCORD_PACES))
         catch_up = self._catch_up("discord", border)
         adapter = self._lacks["discord"] = DiscordAdapter(
             self._settings.discord, border, catch_up, self._places, self._tickets, self._desk

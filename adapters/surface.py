@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bot.domain import Control, MessageRef, Person
 
@@ -29,6 +29,10 @@ class Surface(Protocol):
     @property
     def scope(self) -> str:
         """What shares one edit budget with this place."""
+
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        """How the last part grows now: what `edit` will call."""
 
     def measure(self, text: str) -> int:
         """The size of a text as the platform counts it."""
@@ -71,6 +75,9 @@ class Surface(Protocol):
 
         Raises PlatformUnavailable, MessageGone.
         """
+
+    async def conclude(self) -> None:
+        """All is shown, and nothing more will be. Raises PlatformUnavailable, MessageGone."""
 
     def busy(self) -> AbstractAsyncContextManager[None]:
         """Show that an answer is coming, for as long as the context is open."""

@@ -188,8 +188,8 @@ class Turn:
     messages that show it, in order; `posting` is the text of the next one while it may be under
     way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
     question was deleted once its answer had begun, `stopped` that somebody stopped the answer.
-    `home` is the channel whose persona answers (a thread's parent), and `persona` that persona's
-    id, "" for none.
+    `thread` is the platform's thread that the question stands in, where the conversation is wider
+    than that: a direct message on Slack.
 
     An answer that was cut may be continued: `continued` is how often it was, `continued_at` when it
     last was, and `kept` how many bytes in UTF-8 of it were there by then. Another answer to the
@@ -226,6 +226,7 @@ class Turn:
     retry_of: str | None = None
     home: str = ""
     persona: str = ""
+    thread: str = ""
 
     @property
     def is_open(self) -> bool:

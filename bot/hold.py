@@ -171,6 +171,7 @@ class Hold:
             created_at=self._clock(),
             retry_of=turn.first,
             reply_to=turn.reply_to,
+            thread=turn.thread,
             attachments=turn.attachments,
             quotes=turn.quotes,
             home=turn.home,

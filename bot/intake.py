@@ -83,6 +83,7 @@ class Intake:
                 parts=() if notice is None else (notice,),
                 home=home,
                 persona=await self._personas.current(f"{incoming.ref.platform}/{home}"),
+                thread=(incoming.thread or "") if incoming.place == "dm" else "",
             )
             await self._people.remember(incoming.author)
             taken = await self._inbox.accept(turn, asked_at=incoming.sent_at)
@@ -97,7 +98,7 @@ class Intake:
             return Conversation(ref.platform, ref.workspace, ref.channel, incoming.place, root)
 
         if incoming.place == "dm":
-            return conversation(incoming.thread or "")
+            return conversation()  # with all its threads
         if incoming.place == "thread":
             thread = conversation(incoming.thread or "")
             if incoming.mentions_bot:

@@ -372,6 +372,11 @@ class SlackSettings(Section):
         description="Where Slack sends people back to after installing, such as "
         "https://your-host/slack/oauth_redirect; unset: the first that the app's settings list",
     )
+    stream: bool = Field(
+        default=True,
+        description="Let answers in direct messages grow by Slack's native streams, in a thread "
+        "under the question; where Slack gives none, and when off, they grow by edits",
+    )
     api_url: WebUrl = Field(default="https://slack.com/api", description="Base URL of the Web API")
     authorize_url: WebUrl = Field(
         default="https://slack.com/oauth/v2/authorize",

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import discord
 import structlog
@@ -68,6 +68,11 @@ class FollowUpSurface:
         """Discord counts by token; a question has one."""
         return self._question.key
 
+    @property
+    def growth(self) -> Literal["edit"]:
+        """By edits."""
+        return "edit"
+
     def measure(self, text: str) -> int:
         """UTF-16 units: never fewer than what Discord counts."""
         return utf16_size(text)
@@ -124,6 +129,9 @@ class FollowUpSurface:
     async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
         """None: Discord lists nobody the messages of a place where they are not."""
         return None
+
+    async def conclude(self) -> None:
+        """Nothing: a message needs no end here."""
 
     async def seed(self, ref: MessageRef) -> None:
         """Nothing: a token puts no reactions, and none are told of here; there are buttons."""

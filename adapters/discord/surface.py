@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
+from typing import Literal
 
 import discord
 import structlog
@@ -66,11 +67,17 @@ class DiscordSurface:
         self._question_id = question_id
         self._after = max(question_id, after)
         self._is_reply = is_reply
+        self._shows = asyncio.Event()
 
     @property
     def scope(self) -> str:
         """Discord counts edits by channel."""
         return str(self._channel_id)
+
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        """Messages only grow by edits here."""
+        return "edit"
 
     def measure(self, text: str) -> int:
         """UTF-16 units: never fewer than what Discord counts."""
@@ -104,7 +111,9 @@ class DiscordSurface:
                 mention_author=False,
             )
 
-        return self._ref(await self._calls.do(self._channel_id, send))
+        ref = self._ref(await self._calls.do(self._channel_id, send))
+        self._shows.set()
+        return ref
 
     async def edit(
         self, ref: MessageRef, content: Content, *, turn: str, urgent: bool = False
@@ -173,8 +182,11 @@ class DiscordSurface:
         MessageGone."""
         await self.post(Content(text), turn="", part=0)
 
+    async def conclude(self) -> None:
+        """Nothing: a message needs no end here."""
+
     def busy(self) -> AbstractAsyncContextManager[None]:
-        """Show "is typing"."""
+        """Show "is typing" until there is something to read."""
         return self._busy()
 
     @asynccontextmanager
@@ -187,12 +199,13 @@ class DiscordSurface:
             await asyncio.gather(typing, return_exceptions=True)
 
     async def _type(self) -> None:
-        while True:
+        while not self._shows.is_set():
             try:
                 await self._calls.show_typing(self._channel_id)
             except (PlatformUnavailable, MessageGone, discord.DiscordException) as error:
                 log.debug("typing not shown", error=str(error))
-            await asyncio.sleep(TYPING_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._shows.wait(), TYPING_S)
 
     def _question_of(self, part: int) -> int | None:
         """The message that a part refers to."""

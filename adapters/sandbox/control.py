@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from adapters.sandbox.audit import audit_answer
+from adapters.sandbox.audit import audit_answer, quick_answer
 from adapters.sandbox.bodies import Body, error_answer, json_answer, shown, validated
 from adapters.sandbox.changes import Changes, TooManyListeners
 from adapters.sandbox.fault_routes import FaultRoutes
@@ -37,6 +37,7 @@ from adapters.sandbox.requests import (
     MessagesQuery,
     PostMessage,
     PostReaction,
+    PutLimits,
     UploadFiles,
 )
 from adapters.sandbox.stop_routes import StopRoutes
@@ -89,6 +90,9 @@ class Control:
         app.router.add_post("/{platform}/reactions", self._post_reaction)
         app.router.add_delete("/{platform}/reactions", self._clear_reactions)
         app.router.add_get("/{platform}/audit", self._audit)
+        app.router.add_get("/{platform}/journal", self._read_journal)
+        app.router.add_post("/{platform}/journal", self._begin_journal)
+        app.router.add_post("/{platform}/limits", self._limit)
         app.add_routes(FaultRoutes(self._platform).routes())
         app.add_routes(InteractiveRoutes(self._platform, self._people).routes())
         app.add_routes(RemovalRoutes(self._platform).routes())
@@ -187,6 +191,19 @@ class Control:
 
     async def _audit(self, request: web.Request) -> web.StreamResponse:
         return audit_answer(self._platform(request).audit())
+
+    async def _begin_journal(self, request: web.Request) -> web.StreamResponse:
+        await self._body(Body, request)
+        self._platform(request).journal.begin()
+        return json_answer({})
+
+    async def _read_journal(self, request: web.Request) -> web.StreamResponse:
+        return quick_answer(self._platform(request).journal.as_json())
+
+    async def _limit(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        platform.limit((await self._body(PutLimits, request)).name)
+        return json_answer({})
 
     async def _state(self, _request: web.Request) -> web.StreamResponse:
         return json_answer(

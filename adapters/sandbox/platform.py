@@ -12,6 +12,7 @@ from aiohttp import web
 
 from adapters.sandbox.errors import ControlError as ControlError
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.journal import Journal
 
 CHANNELS: tuple[str, ...] = ("general", "random")
 """Public channels, by name."""
@@ -93,12 +94,18 @@ class Upload:
 class Platform(Protocol):
     """A loopback platform: its state, its wire protocol, and what a person can do in it.
 
-    `people` are the handles of those who sit at it, `faults` is what is armed to go wrong in it.
+    `people` are the handles of those who sit at it, `faults` is what is armed to go wrong in it,
+    `journal` what the bot did, `limits` the names of the rate limits that it can be put under.
     """
 
     name: Literal["discord", "slack"]
     people: tuple[str, ...]
     faults: Faults
+    journal: Journal
+    limits: tuple[str, ...]
+
+    def limit(self, name: str) -> None:
+        """Put the API under one of `limits`; raises ControlError for another name."""
 
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the platform's own routes under `/{name}/`.

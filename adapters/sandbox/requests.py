@@ -63,6 +63,12 @@ class ForwardMessage(Body):
     to: _Channel
 
 
+class PutLimits(Body):
+    """Body of `POST /control/{platform}/limits`: the name of one of the platform's limits."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+
 class EditMessage(Body):
     """Body of `PATCH /control/{platform}/messages`."""
 

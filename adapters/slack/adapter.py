@@ -19,7 +19,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.interaction import Desk
+from adapters.interaction import Desk, Press
+from adapters.pacing import Pace, Way
 from adapters.slack.calls import METHODS, Calls, web_client
 from adapters.slack.connection import Sockets
 from adapters.slack.endpoint import Endpoint
@@ -32,15 +33,18 @@ from adapters.slack.interactions import Interactions
 from adapters.slack.team import Team, surface_of
 from adapters.slack.teams import OneTeam, Teams, concerned, team_id_of
 from adapters.slack.translate import changed, deleted, incoming, reaction
-from bot.domain import Incoming, Turn
+from bot.domain import Incoming, MessageRef, Place, Turn
 from bot.insist import insist
 from bot.settings import SlackSettings
 from bot.store.places import Places
 
 log = structlog.get_logger()
 
-EDIT_INTERVAL_S = METHODS["chat.update"].rate.interval_s
-"""Between two edits in a workspace: what the budget below can keep up for ever."""
+PACES: Mapping[Way, Pace] = {
+    "edit": Pace(METHODS["chat.update"].rate, interval_s=1.2, slowing_s=0.06, worth=30),
+    "append": Pace(METHODS["chat.appendStream"].rate, interval_s=0.7),
+}
+"""How often answers are shown in a workspace; posts are counted by channel, in the budget below."""
 REPEATED_S = 60.0
 """A shorter outage needs no catching up: Slack repeats what it could not deliver at once, after a
 minute and after five."""
@@ -69,6 +73,7 @@ class SlackAdapter:
         self._settings = settings
         self._border = border
         self._catch_up = catch_up
+        self._desk = desk
         self._installing: Endpoint | None = None
         self._teams, routes = self._serving(places, store)
         self._interactions = Interactions(self._teams, desk, take=self.take)
@@ -127,7 +132,20 @@ class SlackAdapter:
         workspace = turn.question.workspace
         team = await insist(lambda: self._teams.find(workspace), "a workspace", turn=turn.id)
         calls = _ended(workspace) if team is None else team.calls
-        surface = surface_of(calls, turn.question, turn.conversation.root or None)
+        thread = turn.conversation.root or turn.thread or None
+
+        async def stop() -> None:
+            await self._desk.press(Press(turn.id, "stop", turn.asker))
+
+        surface = surface_of(
+            calls,
+            turn.question,
+            self._thread_of(turn.question, turn.conversation.place, thread),
+            asker=turn.asker.id,
+            streams=team.streams if team is not None and self._settings.stream else None,
+            statuses=None if team is None else team.statuses,
+            stopped=stop,
+        )
         await self._border.answer(turn, surface, self.history, resumed=resumed)
 
     async def take(self, question: Incoming) -> None:
@@ -140,10 +158,20 @@ class SlackAdapter:
         if is_addressed(question):
             standing = await team.profiles.standing(question.author.id, question.standing)
             question = replace(question, standing=standing)
-        surface = surface_of(team.calls, question.ref, question.thread)
+        thread = self._thread_of(question.ref, question.place, question.thread)
+        surface = surface_of(team.calls, question.ref, thread)
         await self._border.take(question, surface)
         if question.mentions_bot or question.place == "dm":
             team.names.learn(question.author)
+
+    def _thread_of(self, question: MessageRef, place: Place, thread: str | None) -> str | None:
+        """Where a question is answered: in its thread, or, as Slack shows agents, in one under it.
+
+        Without streams the top level of a direct message is answered there.
+        """
+        if thread is None and place == "dm" and self._settings.stream:
+            return question.message
+        return thread
 
     def _serving(self, places: Places, store: Store | None) -> tuple[Teams, Sequence[web.RouteDef]]:
         """The workspaces to serve, and the pages on which more of them come."""

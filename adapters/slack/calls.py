@@ -16,7 +16,8 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.backoff import Backoff
-from adapters.slack.budget import Budget, Rate, tier
+from adapters.rates import Rate, tier
+from adapters.slack.budget import Budget
 from adapters.slack.errors import (
     NotSent,
     RateLimited,
@@ -37,7 +38,8 @@ RETRY_S: Final = 0.5
 RETRY_MAX_S: Final = 8.0
 
 TIER_2, TIER_3, TIER_4 = tier(20), tier(50), tier(100)
-"""Calls a minute: https://docs.slack.dev/apis/web-api/rate-limits"""
+UPDATES = tier(50, burst=10)
+"""Calls a minute; of edits ten at once, for answers that end together: https://docs.slack.dev/apis/web-api/rate-limits"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,17 @@ class Method:
 METHODS: Final[Mapping[str, Method]] = {
     # Not repeated here: the supervisor of the sockets has a rhythm of its own.
     "apps.connections.open": Method(TIER_3, repeatable=False),
+    # A tier of its own, without a number; as often as edits can't be too often.
+    "assistant.threads.setStatus": Method(UPDATES),
     "auth.test": Method(TIER_4),
     # About one a second in a channel, in short bursts: five in any five seconds.
     "chat.postMessage": Method(Rate(2, 1.25), repeatable=False, by_channel=True),
     "chat.postEphemeral": Method(TIER_4, repeatable=False),
-    "chat.update": Method(TIER_3),
+    # What is appended twice stands there twice.
+    "chat.appendStream": Method(tier(100, burst=10), repeatable=False),
+    "chat.startStream": Method(tier(20, burst=4), repeatable=False),
+    "chat.stopStream": Method(tier(20, burst=4), repeatable=False),
+    "chat.update": Method(UPDATES),
     "chat.delete": Method(TIER_3, settled=frozenset({"message_not_found"})),
     "conversations.history": Method(TIER_3),
     "conversations.info": Method(TIER_3),
@@ -120,6 +128,10 @@ class Calls:
     def end(self, reason: str) -> None:
         """Make no call any more: each raises WorkspaceGone with that reason."""
         self._ended = reason
+
+    def is_free(self, method: str) -> bool:
+        """Whether a call of `method` would go out now, and not wait."""
+        return self._budgets[method].is_free()
 
     async def do(
         self, method: str, *, urgent: bool = False, wait_s: float | None = None, **arguments: Any

@@ -84,12 +84,10 @@ class Interactions:
             user, Standing(is_outside=outside(event, body, team=team.id))
         )
         is_dm = channel.startswith("D")
-        # In a direct message Slack goes by threads, and its top level is a conversation of ours.
-        for root in dict.fromkeys((thread, "")) if is_dm else (thread,):
-            place = Conversation("slack", team.id, channel, "dm" if is_dm else "thread", root)
-            said = await self._desk.stop_in(place, person, standing)
-            if said is None:
-                return
+        place = Conversation(
+            "slack", team.id, channel, "dm" if is_dm else "thread", "" if is_dm else thread
+        )
+        said = await self._desk.stop_in(place, person, standing)
         if said is not None:
             self._begin(self._told(team, Where(channel, user, thread), said))
 

@@ -1,6 +1,7 @@
 """One workspace as it is served: its token, what may be called with it, and what runs for it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from adapters.border import Border
@@ -9,6 +10,8 @@ from adapters.slack.history import SlackHistory
 from adapters.slack.identity import Identity, watch
 from adapters.slack.names import Names
 from adapters.slack.profiles import Profiles
+from adapters.slack.status import Statuses
+from adapters.slack.stream import Streams
 from adapters.slack.surface import SlackSurface
 from bot.domain import MessageRef
 from bot.store.places import Places
@@ -23,6 +26,8 @@ class Team:
     names: Names
     profiles: Profiles
     history: SlackHistory
+    streams: Streams
+    statuses: Statuses
     token: str = field(repr=False)
 
     @property
@@ -62,16 +67,31 @@ def team_of(
             is_alone=is_alone,
             bots=border.bots,
         ),
+        streams=Streams(calls),
+        statuses=Statuses(calls),
         token=token,
     )
 
 
-def surface_of(calls: Calls, question: MessageRef, thread: str | None) -> SlackSurface:
-    """The place where the answer to a question grows."""
+def surface_of(
+    calls: Calls,
+    question: MessageRef,
+    thread: str | None,
+    *,
+    asker: str = "",
+    streams: Streams | None = None,
+    statuses: Statuses | None = None,
+    stopped: Callable[[], Awaitable[None]] | None = None,
+) -> SlackSurface:
+    """The place where the answer to a question grows; see `SlackSurface`."""
     return SlackSurface(
         calls,
         channel=question.channel,
         workspace=question.workspace,
         thread=thread,
         question=question.message,
+        asker=asker,
+        streams=streams,
+        statuses=statuses,
+        stopped=stopped,
     )

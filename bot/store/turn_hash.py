@@ -45,6 +45,7 @@ def to_hash(turn: Turn) -> dict[str, str]:
     fields |= {name: _nested(getattr(turn, name)) for name in LISTS if getattr(turn, name)}
     fields |= {"reply_to": turn.reply_to} if turn.reply_to else {}
     fields |= {part_field(part): ref.message for part, ref in enumerate(turn.parts)}
+    fields |= {"thread": turn.thread} if turn.thread else {}
     return fields if turn.posting is None else fields | {"posting": turn.posting}
 
 
@@ -84,6 +85,7 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         retry_of=fields.get("retry_of"),
         home=fields.get("home", ""),
         persona=fields.get("persona", ""),
+        thread=fields.get("thread", ""),
     )
 
 

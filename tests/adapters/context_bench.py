@@ -10,7 +10,6 @@ from typing import Any
 from redis.asyncio import Redis
 
 from adapters.border import Border
-from adapters.pacing import Pacing
 from adapters.sandbox.discord import DiscordWorld
 from adapters.sandbox.platform import MessageView, Upload
 from adapters.sandbox.slack import CHANNEL_IDS, SlackWorld
@@ -24,6 +23,7 @@ from bot.store.votes import Votes
 from bot.worker import Worker
 from tests.adapters.core_bench import Core
 from tests.adapters.discord.adapted import adapted as discord_adapted
+from tests.adapters.paces import quick
 from tests.adapters.sandbox.discord_bench import Served as DiscordServed
 from tests.adapters.sandbox.discord_bench import served as discord_served
 from tests.adapters.sandbox.slack_bench import Served as SlackServed
@@ -137,7 +137,7 @@ async def table(
         votes = Votes(client, bench.turns, bench.people)
         voting = Voting(bench.turns, votes, bench.people)
         book = Parts(bench.turns, voting)
-        border = Border(bench.chat, voting, bench.people, Pacing(0.01), book, give_up_s=1.0)
+        border = Border(bench.chat, voting, bench.people, quick(), book, give_up_s=1.0)
         stack.push_async_callback(border.close)
         tickets = Tickets(client, bench.turns)
         core = Core(border, bench.turns, Places(client), tickets, votes, client)

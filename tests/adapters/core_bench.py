@@ -15,7 +15,6 @@ from redis.asyncio import Redis
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.pacing import Pacing
 from bot.domain import Incoming, MessageRef, Platform, Turn
 from bot.feedback.voting import Voting
 from bot.parts import Parts
@@ -25,6 +24,7 @@ from bot.store.places import Places
 from bot.store.tickets import Tickets
 from bot.store.turns import Turns
 from bot.store.votes import Votes
+from tests.adapters.paces import quick
 from tests.bot.chat_bench import chat_bench
 
 Take = Callable[[Incoming], Awaitable[None]]
@@ -99,7 +99,7 @@ async def core_bench(client: "Redis", access: AccessSettings | None = None) -> A
             bench.chat,
             voting,
             bench.people,
-            Pacing(0.001),
+            quick(),
             Parts(bench.turns, voting),
             give_up_s=1.0,
         )

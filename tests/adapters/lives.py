@@ -22,7 +22,6 @@ from adapters.desk import FrontDesk
 from adapters.history import History
 from adapters.interaction import Command, Form, Press, Said
 from adapters.markdown import split
-from adapters.pacing import Pacing
 from adapters.side import Side
 from bot.composing import Composer
 from bot.context.gathering import Gathering
@@ -56,6 +55,7 @@ from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.store.wishes import Wishes
 from bot.worker import Worker
+from tests.adapters.paces import quick
 from tests.adapters.room import Room
 from tests.adapters.wire import Wire, WiredModel, WiredRedis, WiredRoom
 from tests.scripted_model import Piece
@@ -281,7 +281,7 @@ class Life:
         voting = Voting(turns, Votes(store, turns, people), people)
         book = Parts(turns, voting)
         self._desk = FrontDesk(core.hold, voting, Reasons(store, turns, people), NoCommands())
-        self.border = Border(core, voting, people, Pacing(0.001), book, give_up_s=600)
+        self.border = Border(core, voting, people, quick(), book, give_up_s=600)
         catch_up = CatchUp(
             town.platform,
             rereads=self.border.rereads,

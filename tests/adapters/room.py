@@ -85,6 +85,7 @@ class Room:
     )
     posted: int = 0
     busy_now: int = 0
+    num_concluded: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     # The book
     parts: defaultdict[str, dict[int, MessageRef]] = field(
@@ -139,6 +140,10 @@ class Room:
                 await self.changed.wait()
 
     # The surface
+
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        return "edit"
 
     def measure(self, text: str) -> int:
         return len(text)
@@ -201,6 +206,9 @@ class Room:
     async def tell(self, person: Person, text: str) -> None:
         await self._meet("tell")
         self.told.append((person.id, text))
+
+    async def conclude(self) -> None:
+        self.num_concluded += 1
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 from adapters import wording
 from adapters.border import MOST_HELD, Border
 from adapters.delivery import FINAL_TRIES
-from adapters.pacing import Pacing
 from bot.domain import Incoming, MessageRef, Person, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.feedback.voting import Voting
@@ -23,6 +22,7 @@ from bot.settings import ChatSettings, VotesSettings
 from bot.store import keys
 from bot.store.votes import Votes
 from bot.worker import Worker
+from tests.adapters.paces import quick
 from tests.adapters.room import Fault, Room, for_ever, later, lost
 from tests.adapters.wire import Result, Wire, WiredRedis, load_scripts
 from tests.bot.chat_bench import ANA, BO, Bench, Gate, asked, chat_bench
@@ -56,7 +56,7 @@ class Desk:
             self.bench.chat,
             self.voting,
             self.bench.people,
-            Pacing(0.001),
+            quick(),
             self.book,
             give_up_s=self._give_up_s,
             votes=votes,

@@ -14,12 +14,12 @@ from adapters import wording
 from adapters.border import Border
 from adapters.desk import FrontDesk
 from adapters.interaction import Command, Desk, Form, Press, Said
-from adapters.pacing import Pacing
 from bot.domain import NOBODY, Control, Incoming, MessageRef, Person, Reaction, Standing, Turn
 from bot.feedback.voting import Voting
 from bot.parts import Parts
 from bot.store.reasons import LONGEST, Reason, Reasons
 from bot.store.votes import Votes
+from tests.adapters.paces import quick
 from tests.adapters.room import Room
 from tests.bot.chat_bench import ANA, BO, Bench, Gate, asked, chat_bench
 from tests.scripted_model import ScriptedModel
@@ -97,7 +97,7 @@ async def house(client: "Redis", server: ScriptedModel | None = None) -> AsyncIt
             bench.chat,
             voting,
             bench.people,
-            Pacing(0.001),
+            quick(),
             Parts(bench.turns, voting),
             give_up_s=600,
         )

@@ -146,8 +146,15 @@ class WiredRoom:
         self._wire = wire
         self.limit, self.scope, self.is_discreet = room.limit, room.scope, room.is_discreet
 
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        return self._room.growth
+
     def measure(self, text: str) -> int:
         return self._room.measure(text)
+
+    async def conclude(self) -> None:
+        await self._room.conclude()
 
     def busy(self) -> AbstractAsyncContextManager[None]:
         return self._room.busy()

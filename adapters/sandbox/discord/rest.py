@@ -28,6 +28,7 @@ from adapters.sandbox.discord.limits import (
 )
 from adapters.sandbox.discord.rest_faults import Broken, RestFaults, Unauthorized
 from adapters.sandbox.faults import error_page
+from adapters.sandbox.journal import Journal
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +61,14 @@ class Rest:
         buckets: Buckets,
         limits: Limits,
         faults: RestFaults,
+        journal: Journal,
         routes: Iterable[web.RouteDef],
     ) -> None:
         self._account = account
         self._buckets = buckets
         self._limits = limits
         self._faults = faults
+        self._journal = journal
         self.application: Final = web.Application(middlewares=[self._middleware()])
         self.application.add_routes(routes)
 
@@ -108,6 +111,7 @@ class Rest:
         except Exception:  # noqa: BLE001 - the border: a client gets 500, the log the trace
             _log.exception("request failed: %s", route)
             response = _plain(500, "Internal Server Error")
+        self._journal.called(route, is_limited=response.status == HTTPStatus.TOO_MANY_REQUESTS)
         if standing is None:
             standing = self._buckets.look(self._key(request, route), self._window(route))
         return self._finish(response, standing_headers(standing, route))

@@ -22,6 +22,7 @@ from adapters.sandbox.discord.rest_reactions import ReactionRoutes
 from adapters.sandbox.discord.rest_threads import ThreadRoutes
 from adapters.sandbox.discord.state import State
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.journal import Journal
 
 
 def rest_application(
@@ -32,6 +33,7 @@ def rest_application(
     buckets: Buckets,
     limits: Limits,
     faults: Faults,
+    journal: Journal,
     gateway_url: Callable[[], str],
     commands: Commands,
     interactions: Interactions,
@@ -67,5 +69,6 @@ def rest_application(
         buckets=buckets,
         limits=limits,
         faults=RestFaults(faults, partial(channel_name, state)),
+        journal=journal,
         routes=routes,
     ).application

@@ -8,6 +8,7 @@ sessions before the call that caused it returns, unless a fault holds it.
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
@@ -16,7 +17,12 @@ from aiohttp import web
 from adapters.sandbox.discord import messages, reactions, sharing
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.cdn import DEFAULT_LIFE_S, Cdn
-from adapters.sandbox.discord.changes import Change, TypingStarted
+from adapters.sandbox.discord.changes import (
+    Change,
+    MessageChanged,
+    MessageCreated,
+    TypingStarted,
+)
 from adapters.sandbox.discord.commands import Commands
 from adapters.sandbox.discord.dispatch import PUBLISHED, dispatch_of, place_of
 from adapters.sandbox.discord.drafts import Draft, Edit
@@ -26,7 +32,7 @@ from adapters.sandbox.discord.gateway import Gateway, GatewaySettings
 from adapters.sandbox.discord.hands import Hands
 from adapters.sandbox.discord.ids import BOT_USER_ID
 from adapters.sandbox.discord.interactions import Interactions
-from adapters.sandbox.discord.limits import Buckets, Limits
+from adapters.sandbox.discord.limits import OBSERVED, Buckets, Limits
 from adapters.sandbox.discord.model import AwayChannel, Reaction
 from adapters.sandbox.discord.outbox import Outbox
 from adapters.sandbox.discord.payload import Payloads
@@ -49,6 +55,7 @@ from adapters.sandbox.discord.state import TYPING_S, State
 from adapters.sandbox.discord.whispers import Whispers
 from adapters.sandbox.faults import Faults
 from adapters.sandbox.interactive import AWAY, CommandView, ModalView
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
 from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView, Upload
@@ -70,6 +77,7 @@ class DiscordWorld:
 
     name: Literal["discord", "slack"] = "discord"
     away: tuple[str, ...] = AWAY
+    limits: tuple[str, ...] = ("none", "observed")
 
     def __init__(
         self,
@@ -91,7 +99,9 @@ class DiscordWorld:
         self._base_url: Callable[[], str] | None = None
         self._listeners = Listeners()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._limits = limits
+        self._routes = dict(limits.routes)
+        limits = self._limits = replace(limits, routes=self._routes)
+        self.journal = Journal(clock)
         self._buckets = Buckets(clock)
         self._state = State(
             emit=self._happened,
@@ -159,6 +169,7 @@ class DiscordWorld:
                 buckets=self._buckets,
                 limits=self._limits,
                 faults=self.faults,
+                journal=self.journal,
                 gateway_url=self.gateway.url,
                 commands=self._commands,
                 interactions=self._interactions,
@@ -327,6 +338,13 @@ class DiscordWorld:
         person = person_id(self._state, user)
         return "typing" if self._places.is_typing(BOT_USER_ID, channel, person) else None
 
+    def limit(self, name: str) -> None:
+        """No limits of routes, or those that bots are seen to run into."""
+        if name not in self.limits:
+            raise ControlError(f"limits: {name!r} is unknown; allowed: {', '.join(self.limits)}")
+        self._routes.clear()
+        self._routes.update(OBSERVED if name == "observed" else {})
+
     def connected(self) -> bool:
         """Whether a bot is connected and would receive a message posted now."""
         return self.gateway.connected()
@@ -350,6 +368,11 @@ class DiscordWorld:
     def _happened(self, change: Change) -> None:
         if not isinstance(self._state.channel(place_of(change)), AwayChannel):
             self._outbox.publish(dispatch_of(change, self._payloads))
+        if (
+            isinstance(change, MessageCreated | MessageChanged)
+            and change.message.author_id == BOT_USER_ID
+        ):
+            self.journal.shown(str(change.message.id), change.message.content)
         if isinstance(change, TypingStarted):
             self._tell_after(TYPING_S)
         self._tell()

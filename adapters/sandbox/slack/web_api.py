@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from adapters.sandbox.faults import Faults, error_page
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.errors import RateLimited, SlackError
 from adapters.sandbox.slack.faults import expire_stream
@@ -76,7 +77,12 @@ class WebApi:
     """Answers calls of METHODS against a host."""
 
     def __init__(
-        self, host: Host, tokens: Tokens, faults: Faults, renaming: Renaming | None = None
+        self,
+        host: Host,
+        tokens: Tokens,
+        faults: Faults,
+        journal: Journal,
+        renaming: Renaming | None = None,
     ) -> None:
         """`renaming` is how the ids are named at the wire."""
         self._renaming = renaming or Renaming()
@@ -84,7 +90,8 @@ class WebApi:
         self._host = host
         self._tokens = tokens
         self._faults = faults
-        self._limiter = RateLimiter(host.knobs.rate_limits)
+        self._journal = journal
+        self.limiter = RateLimiter(host.knobs.rate_limits)
         self.calls: deque[ApiCall] = deque(maxlen=MAX_RECORDED_CALLS)
 
     def add_to(self, app: web.Application) -> None:
@@ -165,7 +172,7 @@ class WebApi:
     def _run(self, attempt: _Attempt, method: Method, caller: Caller) -> Json:
         call = Call(attempt.method, attempt.arguments or {}, caller.scopes)
         channel = call.arguments.get("channel")
-        retry_after_s = self._limiter.retry_after(
+        retry_after_s = self.limiter.retry_after(
             attempt.method,
             channel if isinstance(channel, str) and self._host.workspace.room(channel) else "",
             self._host.workspace.clock(),
@@ -231,6 +238,7 @@ class WebApi:
                 error=body.get("error"),
             )
         )
+        self._journal.called(attempt.method, is_limited=status == HTTPStatus.TOO_MANY_REQUESTS)
         if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):
             # Not the API's own answer but that of a proxy before it.
             page = error_page(status, HTTPStatus(status).phrase)

@@ -2,7 +2,8 @@
 of its own.
 
 Each transition keeps Slack's rules (timestamps, threads, reactions) and reports what the app would
-hear through `emit(event, subscription)` and that something visible changed through `changed()`.
+hear through `emit(event, subscription)`, that something visible changed through `changed()`, and
+each state of a message through `shown(message)`.
 Arguments are trusted: the Web API and the person side check them first.
 """
 
@@ -54,12 +55,14 @@ class Workspace:
         clock: Callable[[], float],
         emit: Emit,
         changed: Callable[[], None],
+        shown: Callable[[Message], None] = lambda _: None,
     ) -> None:
         self.people = {USER_IDS[handle]: handle for handle in people}
         self.users = {*self.people, BOT_USER_ID}
         self.clock = clock
         self._emit = emit
         self._changed = changed
+        self._shown = shown
         away = set(AWAY_IDS.values())
         self._rooms = {
             id_: Room(channel, bot_is_member=id_ not in away)
@@ -174,6 +177,7 @@ class Workspace:
             if message.by_bot:
                 self._statuses.pop((message.channel, parent.ts), None)
         room.messages[message.ts] = message
+        self._shown(message)
         if self._tells_of_mention(room, message):
             event = payload.mention_event(message, Thread(()), room.channel, parent)
             self._emit(event, "app_mention")
@@ -204,6 +208,7 @@ class Workspace:
         room = self._rooms[new.channel]
         old = self.as_json(room.messages[new.ts])
         room.messages[new.ts] = new
+        self._shown(new)
         if announce:
             ts = self.next_ts(new.channel)
             self._emit_message(

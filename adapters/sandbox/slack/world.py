@@ -12,6 +12,7 @@ from typing import Literal
 from aiohttp import web
 
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
 from adapters.sandbox.platform import AuditView, ControlError, MessageView, Upload
@@ -29,7 +30,7 @@ from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.http_events import HttpEvents
 from adapters.sandbox.slack.interactions import Asked, Interactions
 from adapters.sandbox.slack.interactive_side import InteractiveSide
-from adapters.sandbox.slack.messages import Json
+from adapters.sandbox.slack.messages import Json, Message
 from adapters.sandbox.slack.methods import METHODS
 from adapters.sandbox.slack.modals import Modals
 from adapters.sandbox.slack.oauth import App, OAuth, Office
@@ -42,6 +43,7 @@ from adapters.sandbox.slack.person import (
     room_of,
     view,
 )
+from adapters.sandbox.slack.rates import DOCUMENTED_LIMITS, RateLimiter
 from adapters.sandbox.slack.reactions import check_room_for
 from adapters.sandbox.slack.renaming import Renaming
 from adapters.sandbox.slack.response_urls import ResponseUrls
@@ -63,6 +65,7 @@ class SlackWorld(InteractiveSide):
     """
 
     name: Literal["discord", "slack"] = "slack"
+    limits: tuple[str, ...] = ("none", "window", "bucket")
 
     def __init__(
         self,
@@ -89,11 +92,13 @@ class SlackWorld(InteractiveSide):
         self._expiry: asyncio.TimerHandle | None = None
         renaming = renaming or Renaming()
         tokens = Tokens(bot_token=bot_token, app_token=app_token, scopes=self.knobs.scopes)
+        self.journal = Journal(self.knobs.clock)
         self.workspace = Workspace(
             people=people,
             clock=self.knobs.clock,
             emit=self.emit,
             changed=self._workspace_changed,
+            shown=self._shown,
         )
         self._sockets = SocketMode(self.knobs, self._base, self._listeners.tell)
         self._acts = Acts(self.workspace, self._sockets)
@@ -135,7 +140,7 @@ class SlackWorld(InteractiveSide):
             base_url=self._base,
             open_socket_url=self._sockets.open_url,
         )
-        self.web_api = WebApi(host, tokens, self.faults, renaming)
+        self.web_api = WebApi(host, tokens, self.faults, self.journal, renaming)
         self.office = Office(TEAM_ID, team_name, tokens, renaming)
         oauth = None if app is None else OAuth(app, people, self.knobs.clock)
         self.company = Company(self, oauth)
@@ -337,6 +342,18 @@ class SlackWorld(InteractiveSide):
             return self._http.is_answering
         return self._sockets.num_connections > 0
 
+    def limit(self, name: str) -> None:
+        """No limits, or Slack's documented ones: by strict windows, or by refilling buckets."""
+        match name:
+            case "none":
+                self.web_api.limiter = RateLimiter({})
+            case "window" | "bucket":
+                self.web_api.limiter = RateLimiter(DOCUMENTED_LIMITS, name)
+            case _:
+                raise ControlError(
+                    f"limits: {name!r} is unknown; allowed: {', '.join(self.limits)}"
+                )
+
     def open_home(self, *, user: str, tab: Literal["home", "messages"]) -> None:
         """A person opens the app's home or its messages tab. Raises ControlError."""
         check_person(self.workspace, user)
@@ -353,6 +370,10 @@ class SlackWorld(InteractiveSide):
         self.company.remove(how, team or self.office.id)
 
     # Between the parts
+
+    def _shown(self, message: Message) -> None:
+        if self.journal.is_open and message.by_bot:
+            self.journal.shown(message.ts, view(message).text)
 
     def _base(self) -> str:
         if self._base_url is None:

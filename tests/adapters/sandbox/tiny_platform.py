@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import WSCloseCode, web
 
 from adapters.sandbox.faults import Fault, Faults, Kind
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.people import handles
 from adapters.sandbox.platform import (
     BOT_HANDLE,
@@ -62,7 +63,11 @@ class TinyPlatform:
     base_url: Callable[[], str] = field(default=lambda: "")
     performed: list[Fault] = field(default_factory=list)
 
+    limits: tuple[str, ...] = ("none", "some")
+    limited_by: str = "none"
+
     def __post_init__(self) -> None:
+        self.journal = Journal(time.time)
         self.faults = Faults(
             KINDS,
             events=("message", "reaction"),
@@ -71,6 +76,11 @@ class TinyPlatform:
             changed=self._changed,
         )
         self.faults.know_calls(("post", "update"))
+
+    def limit(self, name: str) -> None:
+        if name not in self.limits:
+            raise ControlError(f"limits: {name!r} is unknown")
+        self.limited_by = name
 
     # What the test does as the bot
 

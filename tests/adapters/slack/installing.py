@@ -20,7 +20,6 @@ from yarl import URL
 from adapters.border import Border
 from adapters.catch_up import CatchUp
 from adapters.closed_desk import ClosedDesk
-from adapters.pacing import Pacing
 from adapters.sandbox.slack import App, SecondWorld, SlackWorld
 from adapters.side import Side
 from adapters.slack.adapter import SlackAdapter
@@ -33,6 +32,7 @@ from bot.settings import SlackSettings
 from bot.store.places import Places
 from bot.store.votes import Votes
 from bot.worker import Worker
+from tests.adapters.paces import quick
 from tests.adapters.sandbox.slack_bench import (
     APP_TOKEN,
     PROXIES,
@@ -130,7 +130,7 @@ async def serving(
         bench.clock[0] = time.time()
         voting = Voting(bench.turns, Votes(client, bench.turns, bench.people), bench.people)
         book = Parts(bench.turns, voting)
-        border = Border(bench.chat, voting, bench.people, Pacing(0.01), book, give_up_s=600.0)
+        border = Border(bench.chat, voting, bench.people, quick(), book, give_up_s=600.0)
         places = Places(client)
         catch_up = CatchUp(
             "slack",

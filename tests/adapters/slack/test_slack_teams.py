@@ -15,7 +15,8 @@ def team(name: str) -> Team:
     """A workspace whose bot is the user `UBOT{name}`."""
     unused: Any = None
     identity = Identity(user=f"UBOT{name}", bot=f"B{name}", team=name)
-    return Team(identity, Calls(AsyncWebClient()), unused, unused, unused, token="xoxb-1")
+    calls = Calls(AsyncWebClient())
+    return Team(identity, calls, unused, unused, unused, unused, unused, token="xoxb-1")
 
 
 T1, T2, T3 = (team(name) for name in ("T1", "T2", "T3"))
