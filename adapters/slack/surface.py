@@ -150,10 +150,13 @@ class SlackSurface:
 
     async def seed(self, ref: MessageRef) -> None:
         """Put both thumbs under a part; those that are there already are fine."""
-        for name in THUMBS:
-            await self._calls.do(
-                "reactions.add", channel=ref.channel, timestamp=ref.message, name=name
-            )
+        try:
+            for name in THUMBS:
+                await self._calls.do(
+                    "reactions.add", channel=ref.channel, timestamp=ref.message, name=name
+                )
+        except SlackApiError as error:  # such as an app without the scope
+            raise PlatformUnavailable(f"Slack takes no reaction: {code(error)}") from error
 
     async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
         """The message of a part that was posted, though we never heard so; None if there is none.

@@ -141,7 +141,8 @@ async def model_server(speaker: Speaker = _SOAKED) -> AsyncIterator[ModelServer]
 def _question(messages: Sequence[Mapping[str, str]]) -> str:
     if not messages or messages[-1]["role"] != "user":
         raise ValueError("the question should be a user's message")
-    return messages[-1]["content"]
+    # What was said before stands above a question's own words, which are one paragraph here.
+    return messages[-1]["content"].rpartition("\n\n")[2]
 
 
 async def _send(response: web.StreamResponse, choice: dict[str, Any]) -> None:

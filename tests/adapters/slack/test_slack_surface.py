@@ -292,3 +292,10 @@ async def test_both_thumbs_are_put_under_a_part_once() -> None:
         await surface.delete(ref)
         with pytest.raises(MessageGone):
             await surface.seed(ref)
+
+
+async def test_an_app_that_may_put_no_reactions_is_told_of() -> None:
+    async with scripted() as api:
+        api.answer.update(ok=False, error="missing_scope")
+        with pytest.raises(PlatformUnavailable, match="missing_scope"):
+            await place(api.calls()).seed(MessageRef("slack", TEAM, "C1", TS))
