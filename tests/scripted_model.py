@@ -32,9 +32,10 @@ class ScriptedModel:
     over the request, and `answer` is called with all messages.
     """
 
+    # What was said before a question stands above its own words, which are one paragraph here.
     answer: Callable[[list[dict[str, str]]], Sequence[Piece]] = lambda messages: (
         "I heard: ",
-        messages[-1]["content"],
+        messages[-1]["content"].rpartition("\n\n")[2],
     )
     context: int | None = 4096
     tokenize: bool = True

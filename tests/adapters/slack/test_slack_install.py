@@ -104,9 +104,9 @@ async def test_a_workspace_that_installs_the_app_is_answered_at_once_with_its_ow
         assert "Candor abroad" in page
         await answered(shared.second, "Why?")
         assert says(shared.first) == []
-        posts = shared.second.calls_to("chat.postMessage")
+        posts = shared.second.calls_to("chat.startStream")
         assert [one.arguments["channel"] for one in posts] == ["D0ALICE"]
-        assert not shared.first.calls_to("chat.postMessage")
+        assert not shared.first.calls_to("chat.startStream")
         await installed(bot, T1)
         await answered(shared.first, "And you?")
 
