@@ -8,6 +8,7 @@ end of an answer finds its calls unspent.
 """
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,12 +39,14 @@ class Rank(IntEnum):
 class Pace:
     """The budget of one way, and how often one answer grows by it at most: each `interval_s`
     seconds, and `slowing_s` later for each second that it has grown already; and, where it is
-    slow, not before it has some `worth` characters more, for at most `STALE_S`."""
+    slow, not before it has some `worth` characters more, for at most `STALE_S`. Growth leaves
+    `kept_share` of a call to each live answer."""
 
     limit: Limit
     interval_s: float = 0.0
     slowing_s: float = 0.0
     worth: int = 0
+    kept_share: float = KEPT_SHARE
 
     def rest_s(self, age_s: float, length: int) -> float:
         """Seconds from one edit to the next, for an answer of that age and length."""
@@ -181,7 +184,8 @@ class Pacing:
             lane.timer = loop.call_at(max(again_at, now + 0.001), self._serve, scope, way)
 
     def _kept(self, rank: Rank, way: Way, num_live: int) -> int:
-        return kept(num_live, self.paces[way].limit.burst) if rank is Rank.GROWTH else 0
+        pace = self.paces[way]
+        return kept(num_live, pace.limit.burst, pace.kept_share) if rank is Rank.GROWTH else 0
 
     def _forget(self, scope: str) -> None:
         place = self._scopes.get(scope)
@@ -189,6 +193,6 @@ class Pacing:
             del self._scopes[scope]
 
 
-def kept(num_live: int, burst: int) -> int:
+def kept(num_live: int, burst: int, share: float = KEPT_SHARE) -> int:
     """How many calls growth leaves for the ends of so many live answers."""
-    return min(burst - 1, max(1, -int(-num_live * KEPT_SHARE // 1)))
+    return min(burst - 1, max(1, math.ceil(num_live * share)))

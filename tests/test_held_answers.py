@@ -15,20 +15,20 @@ from tests.waiting import until
 
 
 class Alice:
-    """Alice in her direct message with the bot."""
+    """Alice in a channel with the bot: in a direct message Slack has a Stop of its own."""
 
     def __init__(self, up: House, platform: str) -> None:
         self._up, self._platform = up, platform
 
     async def write(self, text: str) -> None:
-        await self._up.seat.write(self._platform, "dm", "alice", text)
+        await self._up.seat.write(self._platform, "general", "alice", f"@candor {text}")
 
     async def sees(self, *texts: str, button: str = "") -> list[dict[str, Any]]:
         """Wait until the bot's messages say this in order, the last with a button."""
         found: list[dict[str, Any]] = []
 
         async def shown() -> bool:
-            found[:] = await self._up.seat.answers(self._platform, "dm")
+            found[:] = await self._up.seat.answers(self._platform, "general")
             said = [each for each in found if not each["private"]]
             return (
                 len(said) == len(texts)
@@ -44,7 +44,7 @@ class Alice:
         found: list[dict[str, Any]] = []
 
         async def shown() -> bool:
-            answers = await self._up.seat.answers(self._platform, "dm")
+            answers = await self._up.seat.answers(self._platform, "general")
             found[:] = [each for each in answers if each["private"] and text in each["text"]]
             return bool(found)
 
@@ -53,7 +53,7 @@ class Alice:
 
     async def press(self, message: dict[str, Any], label: str) -> None:
         [button] = [each["id"] for each in message["buttons"] if label in each["label"]]
-        await self._act("press", channel="dm", message=message["id"], button=button)
+        await self._act("press", channel="general", message=message["id"], button=button)
 
     async def fill_in(self, text: str) -> None:
         modal: dict[str, Any] = {}
