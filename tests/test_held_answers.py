@@ -52,26 +52,10 @@ class Alice:
         return found[-1]
 
     async def press(self, message: dict[str, Any], label: str) -> None:
-        [button] = [each["id"] for each in message["buttons"] if label in each["label"]]
-        await self._act("press", channel="general", message=message["id"], button=button)
+        await self._up.seat.press(self._platform, "general", "alice", message, label)
 
     async def fill_in(self, text: str) -> None:
-        modal: dict[str, Any] = {}
-
-        async def opened() -> bool:
-            url = f"{self._up.seat.url}/control/{self._platform}/modal"
-            async with self._up.seat.session.get(url, params={"user": "alice"}) as response:
-                modal.update((await response.json())["modal"] or {})
-            return bool(modal)
-
-        await soon(opened, lambda: "no modal")
-        [field] = modal["fields"]
-        await self._act("submit", modal=modal["id"], values={field["id"]: text})
-
-    async def _act(self, act: str, **body: object) -> None:
-        url = f"{self._up.seat.url}/control/{self._platform}/{act}"
-        async with self._up.seat.session.post(url, json={"user": "alice", **body}) as response:
-            assert response.status == 200, await response.text()
+        await self._up.seat.fill_in(self._platform, "alice", text)
 
 
 async def feedback(up: House) -> list[dict[str, Any]]:
