@@ -83,11 +83,20 @@ async def candor(
                 await process.wait()
 
 
-async def votes(settings: dict[str, str], said: Path) -> list[dict[str, Any]]:
+async def votes(settings: dict[str, str]) -> list[dict[str, Any]]:
     """What `candor votes --json` prints."""
+    return await _listed("votes", settings)
+
+
+async def feedback(settings: dict[str, str]) -> list[dict[str, Any]]:
+    """What `candor feedback --json` prints."""
+    return await _listed("feedback", settings)
+
+
+async def _listed(command: str, settings: dict[str, str]) -> list[dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "bot", "votes", "--json"),
+        *("-m", "bot", command, "--json"),
         env={**os.environ, **settings},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
