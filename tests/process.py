@@ -203,10 +203,10 @@ class Seat:
         body = {"channel": channel, "user": user, "text": text, "files": sent}
         return str((await self._post(f"{platform}/uploads", body))["id"])
 
-    async def forward(self, platform: str, channel: str, user: str, message: str, to: str) -> None:
-        """Forward a message to another channel."""
+    async def forward(self, platform: str, channel: str, user: str, message: str, to: str) -> str:
+        """Forward a message to another channel; return the id of what arrives there."""
         body = {"channel": channel, "user": user, "message": message, "to": to}
-        await self._post(f"{platform}/forward", body)
+        return str((await self._post(f"{platform}/forward", body))["id"])
 
     async def arm(self, platform: str, kind: str, **options: object) -> None:
         """Arm a fault."""

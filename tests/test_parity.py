@@ -8,6 +8,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from adapters.sandbox.people import FIRST_HANDLES
 from bot.domain import Platform
 from tests.environment import cleaned
 from tests.house import House, house
@@ -15,10 +16,10 @@ from tests.parity.room import PLATFORMS, Room, id_of
 from tests.parity.script import Script
 from tests.parity.table import ALONE, FEATURES, Alone, Feature
 
-PEOPLE = 150
+PEOPLE = len(FIRST_HANDLES) + len(FEATURES) * len(PLATFORMS)
 """One for each row, beside those who have names."""
 
-_numbers = count(5)
+_numbers = count(len(FIRST_HANDLES) + 1)
 
 
 @pytest.fixture(scope="module")

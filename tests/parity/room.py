@@ -3,7 +3,6 @@
 Each room has a person of its own and words of its own, so that features can share one bot.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tests.house import House
 from tests.parity.script import Script
 from tests.process import soon
 from tests.scripted_model import Piece
+from tests.waiting import until
 
 PLATFORMS: Final[tuple[Platform, ...]] = ("slack", "discord")
 WITHIN_S: Final = 20.0
@@ -168,7 +168,7 @@ class Room:
         await seat.write(self.platform, "general", self.person, "stop", thread=thread)
 
     async def wait_behind(self, text: str) -> str:
-        """Ask in the direct message while another question is answered there; back once it waits."""
+        """Ask in the direct message behind another question; back once it waits."""
         asked = await self.ask(text, channel="dm")
         await self.bot_says("question", asked)
         return asked
@@ -247,9 +247,7 @@ class Room:
 
     async def idle(self) -> None:
         """Wait until the model says nothing to anybody."""
-        async with asyncio.timeout(WITHIN_S):
-            while self.script.model.running:
-                await asyncio.sleep(0.02)
+        await until(lambda: self.script.model.running == 0, within_s=WITHIN_S)
 
 
 def _is_later(message: str, than: str) -> bool:

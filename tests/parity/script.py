@@ -1,4 +1,4 @@
-"""What the model says in the parity house: written for a question, found by the question's words."""
+"""What the model says in the parity house: written for a question, and found by its words."""
 
 from collections.abc import Sequence
 from typing import Any

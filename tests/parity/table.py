@@ -28,6 +28,9 @@ class Alone:
 
 
 FEATURES: Final = (
+    # First, since the bot puts thumbs under all answers, and the last of many wait for Slack's
+    # limit on reactions.
+    Feature("thumbs that are there to be clicked", voting.seeded),
     Feature("a mention is answered where it was asked", speaking.a_mention),
     Feature("a direct message is answered", speaking.a_direct_message),
     Feature("a follow-up in a thread needs no mention", speaking.a_follow_up),
@@ -46,7 +49,6 @@ FEATURES: Final = (
     Feature("a button and a reaction are one vote", voting.one_of_both),
     Feature("a vote is taken back", voting.taken_back),
     Feature("a reason for a thumb down, for the operators", voting.with_a_reason),
-    Feature("thumbs that are there to be clicked", voting.seeded),
     Feature("/ask", commands.ask),
     Feature("Ask Candor about this", commands.ask_about),
     Feature("/candor help", commands.help_),

@@ -1,6 +1,9 @@
 """Votes, and the reasons for them."""
 
+import asyncio
+
 from adapters import wording
+from bot.store import keys
 from tests.parity.room import Room
 from tests.process import feedback
 
@@ -31,6 +34,7 @@ async def taken_back(room: Room) -> None:
     await room.voted(-1, 1)
     await room.react(first, "👍", present=False)
     await room.voted(-1)
+    await asyncio.sleep(keys.PRESSED_MS / 1000)  # twice within that is a double click
     await room.press(second, "👎", "dm")
     await room.told("You took your vote back.", channel="dm")
     await room.voted()
