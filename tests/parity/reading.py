@@ -5,18 +5,21 @@ from tests.parity.room import Room
 
 
 async def a_thread(room: Room) -> None:
-    """What was said before it was called is read once; who said it is told."""
+    """What was said before it was called is read once, so that a later edit is not seen; what is
+    said to somebody else meanwhile is not read."""
     root = await room.write("The word is plum", user="bob")
     for text in ("what is it?", "and now?"):
         asked = await room.ask(text, thread=root)
         await room.sees(room.heard(text), to=root, after=asked)
         await room.write("@alice it is a pear", thread=root, user="bob")
+        await room.edit(root, "The word is fig", channel="general", user="bob")
     [first] = room.script.prompts(room.words("what is it?"))
     [second] = room.script.prompts(room.words("and now?"))
     for prompt in (first, second):
         assert str(prompt).count(room.words("The word is plum")) == 1
         assert '"bob" wrote:' in str(prompt).casefold()
         assert "pear" not in str(prompt)
+        assert "The word is fig" not in str(prompt)
 
 
 async def a_text(room: Room) -> None:

@@ -177,10 +177,10 @@ class Room:
         """Wait for the line of the bot's log that tells of an event of a message."""
         await self.house.bot.says(rf'(?m)^(?=.*"{event}").*{re.escape(message)}', WITHIN_S)
 
-    async def edit(self, message: str, text: str) -> None:
-        """Edit a message of the direct message."""
+    async def edit(self, message: str, text: str, *, channel: str = "dm", user: str = "") -> None:
+        """Edit a message of a person's own."""
         seat = self.house.seat
-        await seat.edit(self.platform, "dm", self.person, message, self.words(text))
+        await seat.edit(self.platform, channel, user or self.person, message, self.words(text))
 
     async def delete(self, message: str) -> None:
         """Delete a message of the direct message."""
