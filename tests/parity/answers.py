@@ -34,8 +34,7 @@ async def it_is_whole(room: Room) -> None:
     await room.ask("long", thread=root, says=(answer[:500], answer[500:]))
 
     def is_over(found: list[Message]) -> bool:
-        ended = found and any("👍" in one["label"] for one in found[-1]["buttons"])
-        return bool(ended and "It ends." in found[-1]["text"])
+        return any("It ends." in each["text"] and _has_ended(each) for each in found)
 
     texts = [each["text"] for each in await room.shows(is_over, to=root)]
     assert len(texts) > 1
@@ -70,6 +69,10 @@ async def it_pings_nobody(room: Room) -> None:
             [],
             False,
         ]
+
+
+def _has_ended(part: Message) -> bool:
+    return any("👍" in one["label"] for one in part["buttons"])
 
 
 async def _stored(room: Room, question: str, answer: str) -> Mapping[str, Any]:
