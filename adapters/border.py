@@ -19,7 +19,7 @@ from adapters.history import History
 from adapters.pacing import Pacing
 from adapters.reply import Reply
 from adapters.rereads import Rereads
-from adapters.surface import Book, Surface
+from adapters.surface import Book, Content, Surface
 from bot.core import Chat
 from bot.domain import Incoming, MessageRef, Person, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
@@ -231,7 +231,7 @@ class Border:
     async def _say(self, text: str, incoming: Incoming, surface: Surface) -> MessageRef | None:
         """Tell a person something that is no answer; None when it cannot be told."""
         try:
-            return await surface.post(text, turn="", part=0)
+            return await surface.post(Content(text), turn="", part=0)
         except (PlatformUnavailable, MessageGone) as error:
             log.error("person not told", message=incoming.ref.key, error=str(error))
             return None

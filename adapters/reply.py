@@ -11,8 +11,8 @@ import structlog
 
 from adapters import wording
 from adapters.markdown import split
-from adapters.surface import Book, Surface
-from bot.domain import MessageRef, Turn
+from adapters.surface import Book, Content, Surface
+from bot.domain import Control, MessageRef, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.insist import insist
 
@@ -29,7 +29,7 @@ class Reply:
         self._book = book
         self._refs = list(turn.parts)
         # What an earlier process left in them is not known; an edit makes it so.
-        self._shown: list[str | None] = [None] * len(self._refs)
+        self._shown: list[Content | None] = [None] * len(self._refs)
         self._intended = turn.posting
         self._unsure = turn.posting is not None
         # A notice that the store is away is all that is ever posted without an intention.
@@ -53,16 +53,25 @@ class Reply:
         for ref in self._refs:
             await self._book.settle(self._turn, ref)
 
-    async def show(self, text: str, *, is_note: bool = False, final: bool = False) -> None:
+    async def show(
+        self,
+        text: str,
+        *,
+        controls: tuple[Control, ...] = (),
+        is_note: bool = False,
+        final: bool = False,
+    ) -> None:
         """Make the messages show `text`: edit what differs, post what is missing.
 
-        With `is_note` it is a note of ours, which may be posted though the store is away; with
-        `final` messages that are left over are deleted. Raises PlatformUnavailable; calling again
-        goes on where it stopped.
+        The last one has the `controls`. With `is_note` it is a note of ours, which may be posted
+        though the store is away; with `final` messages that are left over are deleted. Raises
+        PlatformUnavailable; calling again goes on where it stopped.
         """
         if self._adding is not None:
             await self._added(self._adding)
-        parts = split(text, self._surface.limit, self._surface.measure)
+        parts = [Content(part) for part in split(text, self._surface.limit, self._surface.measure)]
+        if parts:
+            parts[-1] = Content(parts[-1].text, controls)
         for part, content in enumerate(parts):
             if part >= len(self._refs):
                 self._adding = asyncio.create_task(self._add(content, part, is_note=is_note))
@@ -84,20 +93,21 @@ class Reply:
             self._adding.cancel()
             await asyncio.gather(self._adding, return_exceptions=True)
 
-    async def _edit(self, part: int, content: str, *, urgent: bool) -> None:
+    async def _edit(self, part: int, content: Content, *, urgent: bool) -> None:
         try:
-            await self._surface.edit(self._refs[part], content, urgent=urgent)
+            await self._surface.edit(self._refs[part], content, turn=self._turn, urgent=urgent)
         except MessageGone as error:
             log.warning("part is gone", turn=self._turn, part=part, error=str(error))
         self._shown[part] = content
         self.steps += 1
 
-    async def _add(self, content: str, part: int, *, is_note: bool) -> None:
+    async def _add(self, content: Content, part: int, *, is_note: bool) -> None:
         """Post a part, or find the one that an earlier post left.
 
         A repeat is of the same text as the first try: it may be known by it.
         """
-        text = self._intended or content
+        posted = Content(self._intended or content.text, content.controls)
+        text = posted.text
         ref = None
         repeated = self._unsure
         if self._unsure or self._may_have_notice:
@@ -110,12 +120,12 @@ class Reply:
             await self._intend(text, is_note=is_note)
             self._intended, self._unsure = text, True
             try:
-                ref = await self._surface.post(text, turn=self._turn, part=part)
+                ref = await self._surface.post(posted, turn=self._turn, part=part)
             except PlatformUnavailable as error:
                 self._unsure = repeated or error.retry_after_s is None
                 raise
         self._refs.append(ref)
-        self._shown.append(None if repeated else text)
+        self._shown.append(None if repeated else posted)
         self._intended, self._unsure = None, False
         self.steps += 1
         await self._book.add(self._turn, part, ref)

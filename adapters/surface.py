@@ -2,12 +2,21 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
-from bot.domain import MessageRef
+from bot.domain import Control, MessageRef
 
 Known = Callable[[MessageRef], Awaitable[bool]]
 """Whether a message is in the book, as a part of any answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one message shows: its text, and the buttons under it."""
+
+    text: str
+    controls: tuple[Control, ...] = ()
 
 
 class Surface(Protocol):
@@ -24,8 +33,8 @@ class Surface(Protocol):
     def measure(self, text: str) -> int:
         """The size of a text as the platform counts it."""
 
-    async def post(self, text: str, *, turn: str, part: int) -> MessageRef:
-        """Post a part. Raises PlatformUnavailable, MessageGone.
+    async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
+        """Post a part; its buttons are the turn's. Raises PlatformUnavailable, MessageGone.
 
         After a PlatformUnavailable without `retry_after_s` it may stand there all the same.
         """
@@ -36,8 +45,10 @@ class Surface(Protocol):
         Raises PlatformUnavailable, MessageGone.
         """
 
-    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
-        """Replace a part's text; `urgent` ones go first.
+    async def edit(
+        self, ref: MessageRef, content: Content, *, turn: str, urgent: bool = False
+    ) -> None:
+        """Replace what a part shows; `urgent` ones go first.
 
         Raises PlatformUnavailable, MessageGone.
         """

@@ -4,7 +4,7 @@ Times are seconds since the epoch (float). Ids are the platforms' own, as text.
 """
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 Platform = Literal["discord", "slack"]
 PLATFORMS: tuple[Platform, ...] = ("discord", "slack")
@@ -15,6 +15,10 @@ Place = Literal["dm", "thread", "channel"]
 TurnStatus = Literal["waiting", "running", "done", "stopped", "failed", "interrupted", "withdrawn"]
 """A turn waits, runs, and ends as one of the others: `interrupted` when too much time went by to
 go on with half an answer, `withdrawn` when its question was deleted before the answer began."""
+
+Control = Literal["stop", "again", "continue", "up", "down"]
+"""What a person can do with an answer, by a button or in words: stop it, have another one, have it
+gone on with where it was cut, and vote."""
 
 OPEN: tuple[TurnStatus, ...] = ("waiting", "running")
 """The statuses of a turn that has not ended."""
@@ -57,6 +61,48 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a platform says of a person where they spoke.
+
+    `roles` are ids of Discord's roles or Slack's user groups; a moderator may manage messages there
+    (Discord) or is an admin of the workspace (Slack); `is_outside` tells that they belong to
+    another workspace (Slack Connect).
+    """
+
+    roles: frozenset[str] = frozenset()
+    is_moderator: bool = False
+    is_outside: bool = False
+    is_bot: bool = False
+
+
+NOBODY: Final = Standing()
+"""Somebody of whom nothing special is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message.
+
+    `kind` is its MIME type as the platform has it, "" when unknown, and `size` in bytes. `url`
+    serves now and is never kept: Discord's expire.
+    """
+
+    id: str
+    name: str
+    kind: str
+    size: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A message inside a message: a forwarded one, or the one that is asked about."""
+
+    author: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """A message that may be a question, translated from a platform event.
 
@@ -74,6 +120,9 @@ class Incoming:
     reply_to: str | None = None
     mentions_bot: bool = False
     mentions_others: bool = False
+    attachments: tuple[Attachment, ...] = ()
+    quotes: tuple[Quote, ...] = ()
+    standing: Standing = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

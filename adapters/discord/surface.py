@@ -10,7 +10,7 @@ import structlog
 from adapters.discord.calls import TYPING_S, Calls
 from adapters.discord.translate import workspace
 from adapters.markdown import utf16_size
-from adapters.surface import Known
+from adapters.surface import Content, Known
 from bot.domain import MessageRef
 from bot.errors import MessageGone, PlatformUnavailable
 
@@ -54,7 +54,7 @@ class DiscordSurface:
         """UTF-16 units: never fewer than what Discord counts."""
         return utf16_size(text)
 
-    async def post(self, text: str, *, turn: str, part: int) -> MessageRef:
+    async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         """Post a part; a repeat within minutes gives the same message, by its nonce.
 
         Raises PlatformUnavailable, MessageGone.
@@ -65,7 +65,7 @@ class DiscordSurface:
         async def send(client: discord.Client) -> discord.Message:
             channel = self._channel(client)
             if self._question_of(part) is None:
-                return await channel.send(text, nonce=nonce, suppress_embeds=True)
+                return await channel.send(content.text, nonce=nonce, suppress_embeds=True)
             reference = discord.MessageReference(
                 message_id=self._question_id,
                 channel_id=self._channel_id,
@@ -73,7 +73,7 @@ class DiscordSurface:
                 fail_if_not_exists=False,
             )
             return await channel.send(
-                text,
+                content.text,
                 nonce=nonce,
                 suppress_embeds=True,
                 reference=reference,
@@ -82,11 +82,13 @@ class DiscordSurface:
 
         return self._ref(await self._calls.do(self._channel_id, send))
 
-    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
-        """Replace a part's text. Raises PlatformUnavailable, MessageGone."""
+    async def edit(
+        self, ref: MessageRef, content: Content, *, turn: str, urgent: bool = False
+    ) -> None:
+        """Replace what a part shows. Raises PlatformUnavailable, MessageGone."""
 
         async def edit(client: discord.Client) -> None:
-            await self._message(client, ref).edit(content=text)
+            await self._message(client, ref).edit(content=content.text)
 
         await self._calls.do(self._channel_id, edit)
 

@@ -10,7 +10,7 @@ from slack_sdk.models.blocks import MarkdownBlock
 
 from adapters.markdown import utf8_size
 from adapters.slack.calls import Calls
-from adapters.surface import Known
+from adapters.surface import Content, Known
 from bot.domain import MessageRef
 from bot.errors import PlatformUnavailable
 
@@ -53,7 +53,7 @@ class SlackSurface:
         """Bytes in UTF-8."""
         return utf8_size(text)
 
-    async def post(self, text: str, *, turn: str, part: int) -> MessageRef:
+    async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         """Post a part; its metadata tells the turn and the part.
 
         Raises PlatformUnavailable also where the part may have been posted (`find` knows), and
@@ -66,16 +66,22 @@ class SlackSurface:
             unfurl_links=False,
             unfurl_media=False,
             metadata={"event_type": PART, "event_payload": {"turn": turn, "part": part}},
-            **_content(text),
+            **_content(content.text),
         )
         if not answer.get("ts"):
             raise PlatformUnavailable("Slack does not say which message it posted")
         return self._ref(str(answer["ts"]))
 
-    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
-        """Replace a part's text; an `urgent` edit goes before all others that wait."""
+    async def edit(
+        self, ref: MessageRef, content: Content, *, turn: str, urgent: bool = False
+    ) -> None:
+        """Replace what a part shows; an `urgent` edit goes before all others that wait."""
         await self._calls.do(
-            "chat.update", urgent=urgent, channel=ref.channel, ts=ref.message, **_content(text)
+            "chat.update",
+            urgent=urgent,
+            channel=ref.channel,
+            ts=ref.message,
+            **_content(content.text),
         )
 
     async def delete(self, ref: MessageRef) -> None:

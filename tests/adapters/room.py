@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from adapters.history import History
-from adapters.surface import Book, Known, Surface
-from bot.domain import Conversation, Incoming, MessageRef, Platform, Reaction, Turn
+from adapters.surface import Book, Content, Known, Surface
+from bot.domain import Control, Conversation, Incoming, MessageRef, Platform, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.events import Event, Events
 from tests.bot.turns_of import turn as turn_of
@@ -58,6 +58,7 @@ class Room:
     channel: str = "D1"
     tells_parts: bool = True
     messages: dict[str, str] = field(default_factory=dict)
+    controls: dict[str, tuple[Control, ...]] = field(default_factory=dict)
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
     refs: list[MessageRef] = field(default_factory=list)
@@ -122,14 +123,15 @@ class Room:
     def measure(self, text: str) -> int:
         return len(text)
 
-    async def post(self, text: str, *, turn: str, part: int) -> MessageRef:
+    async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         await self._meet("post")
-        self._check(text)
+        self._check(content.text)
         label = turn, part
         assert not turn or label not in self.labels.values(), f"{label} stands there already"
         self.posted += 1
         name = f"p{self.posted}"
-        self.messages[name], self.labels[name] = text, label
+        self.messages[name], self.labels[name] = content.text, label
+        self.controls[name] = content.controls
         ref = self._ref(name)
         self.refs.append(ref)
         self._note("post", f"{turn}/{part}")
@@ -148,12 +150,15 @@ class Room:
                 return ref
         return None
 
-    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
+    async def edit(
+        self, ref: MessageRef, content: Content, *, turn: str, urgent: bool = False
+    ) -> None:
         await self._meet("edit")
-        self._check(text)
+        self._check(content.text)
         if ref.message not in self.messages:
             raise MessageGone("deleted")
-        self.messages[ref.message] = text
+        self.messages[ref.message] = content.text
+        self.controls[ref.message] = content.controls
         self._note("edit", ref.message)
         await self._meet("edited")
 
@@ -162,6 +167,7 @@ class Room:
         assert ref.message not in self.known or ref.message in self.spared, "unannounced"
         self.messages.pop(ref.message, None)
         self.labels.pop(ref.message, None)
+        self.controls.pop(ref.message, None)
         self._note("delete", ref.message)
         await self._meet("deleted")
 

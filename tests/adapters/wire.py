@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from adapters.surface import Known
+from adapters.surface import Content, Known
 from bot.domain import Conversation, Incoming, MessageRef, Reaction, Sampling
 from bot.errors import PlatformUnavailable
 from bot.model import Delta, Message, Model, Served
@@ -142,16 +142,18 @@ class WiredRoom:
     def busy(self) -> AbstractAsyncContextManager[None]:
         return self._room.busy()
 
-    async def post(self, text: str, *, turn: str, part: int) -> MessageRef:
-        return await self._call("post", lambda: self._room.post(text, turn=turn, part=part))
+    async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
+        return await self._call("post", lambda: self._room.post(content, turn=turn, part=part))
 
     async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
         return await self._call(
             "find", lambda: self._room.find(text, turn=turn, part=part, known=known)
         )
 
-    async def edit(self, ref: MessageRef, text: str, *, urgent: bool = False) -> None:
-        await self._call("edit", lambda: self._room.edit(ref, text))
+    async def edit(
+        self, ref: MessageRef, content: Content, *, turn: str, urgent: bool = False
+    ) -> None:
+        await self._call("edit", lambda: self._room.edit(ref, content, turn=turn))
 
     async def delete(self, ref: MessageRef) -> None:
         await self._call("delete", lambda: self._room.delete(ref))

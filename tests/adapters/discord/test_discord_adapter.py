@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from adapters import border as border_module
 from adapters.sandbox.discord import BOT_USER_ID, CHANNEL_IDS, GUILD_ID
 from adapters.sandbox.faults import Fault
+from adapters.surface import Content
 from bot.domain import MessageRef, Turn
 from bot.settings import RedisSettings
 from bot.store.connection import connect
@@ -53,7 +54,7 @@ async def answered(bench: Served, core: Core, one: Adapted) -> tuple[str, Messag
     surface = one.adapter._surface(
         ref("general", asked), (await turn_of(core, ref("general", asked))).conversation
     )
-    part = await surface.post("It is so.", turn="t1", part=0)
+    part = await surface.post(Content("It is so."), turn="t1", part=0)
     turn = await core.answered(ref("general", asked), part)
     return turn.id, part
 

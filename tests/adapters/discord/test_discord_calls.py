@@ -22,6 +22,7 @@ from adapters.sandbox.discord import (
     Window,
 )
 from adapters.sandbox.faults import Fault
+from adapters.surface import Content
 from bot.domain import MessageRef
 from bot.errors import MessageGone, PlatformUnavailable
 from tests.adapters.discord.connected import connected
@@ -47,6 +48,10 @@ def texts(bench: Served, channel: str = "general") -> list[str]:
     return [one.text for one in bench.world.messages(channel=channel, user="alice")]
 
 
+async def show(surface: DiscordSurface, ref: MessageRef, text: str) -> None:
+    await surface.edit(ref, Content(text), turn="t1")
+
+
 async def unknown(_: MessageRef) -> bool:
     return False
 
@@ -67,9 +72,9 @@ async def test_each_call_is_repeated_until_it_goes_well_and_done_once(
         surface = surface_in(Calls(lambda: bot))
         for route in (POST, EDIT, DELETE, READ):
             arm(bench, kind, on=route, variant=variant)
-        first = await surface.post("one", turn="t1", part=0)
-        second = await surface.post("two", turn="t1", part=1)
-        await surface.edit(first, "one, longer")
+        first = await surface.post(Content("one"), turn="t1", part=0)
+        second = await surface.post(Content("two"), turn="t1", part=1)
+        await surface.edit(first, Content("one, longer"), turn="t1")
         assert texts(bench) == ["one, longer", "two"]
         assert await surface.find("two", turn="t1", part=1, known=unknown) == second
         await surface.delete(first)
@@ -82,7 +87,7 @@ async def test_a_call_that_keeps_failing_is_given_up() -> None:
     async with served() as bench, bench.bot() as bot:
         arm(bench, "server_error", on=POST, variant="503", times=None)
         with pytest.raises(PlatformUnavailable, match="503"):
-            await surface_in(Calls(lambda: bot)).post("one", turn="t1", part=0)
+            await surface_in(Calls(lambda: bot)).post(Content("one"), turn="t1", part=0)
         assert bench.world.faults.num_fired == 3
 
 
@@ -92,7 +97,7 @@ async def test_without_a_client_there_is_no_call() -> None:
         for current in (None, Bot()):
             with pytest.raises(PlatformUnavailable, match="no connection"):
                 await surface_in(Calls(lambda current=current: current)).post(  # type: ignore[misc]
-                    "one", turn="t1", part=0
+                    Content("one"), turn="t1", part=0
                 )
 
 
@@ -102,22 +107,22 @@ async def test_a_call_goes_on_through_the_client_that_comes_after() -> None:
             current: list[discord.Client] = [old]
             arm(bench, "delay_answer", on=POST, seconds=30.0)
             surface = surface_in(Calls(lambda: current[0]))
-            posting = asyncio.create_task(surface.post("one", turn="t1", part=0))
+            posting = asyncio.create_task(surface.post(Content("one"), turn="t1", part=0))
             await until(lambda: texts(bench) == ["one"])
         current[0] = new
         ref = await asyncio.wait_for(posting, 5)
-        await surface.edit(ref, "two")
+        await surface.edit(ref, Content("two"), turn="t1")
         assert texts(bench) == ["two"]
 
 
 async def test_growing_answers_are_kept_by_a_client_that_is_replaced() -> None:
     async with served() as bench, connected() as one:
         surface = surface_in(one.connection.calls)
-        ref = await surface.post("one", turn="t1", part=0)
+        ref = await surface.post(Content("one"), turn="t1", part=0)
         [line] = bench.world.gateway._connections
         line.send("{")
         await until(lambda: one.clients[0].is_closed())
-        await surface.edit(ref, "two")
+        await surface.edit(ref, Content("two"), turn="t1")
         assert len(one.clients) == 2
         assert texts(bench) == ["two"]
 
@@ -128,14 +133,14 @@ async def test_many_growing_answers_meet_a_limit_once_and_not_each(scope: str) -
         calls = Calls(lambda: bot)
         surfaces = [surface_in(calls) for _ in range(20)]
         refs = [
-            await surface.post("…", turn=f"t{number}", part=0)
+            await surface.post(Content("…"), turn=f"t{number}", part=0)
             for number, surface in enumerate(surfaces)
         ]
         # From then on discord.py knows the bucket, and lets through what it says.
-        await surfaces[0].edit(refs[0], "growing")
+        await surfaces[0].edit(refs[0], Content("growing"), turn="t1")
         fault = arm(bench, "rate_limit", on=EDIT, variant=scope, seconds=0.4, times=None)
         edits = [
-            asyncio.create_task(surface.edit(ref, f"answer {number}"))
+            asyncio.create_task(show(surface, ref, f"answer {number}"))
             for number, (surface, ref) in enumerate(zip(surfaces, refs, strict=True))
         ]
         await asyncio.sleep(1.0)
@@ -149,17 +154,18 @@ async def test_a_long_limit_is_told_and_nothing_goes_out_in_that_channel_until_i
     async with served() as bench, bench.bot() as bot:
         calls = Calls(lambda: bot)
         surface = surface_in(calls)
-        ref = await surface.post("one", turn="t1", part=0)
+        ref = await surface.post(Content("one"), turn="t1", part=0)
         bot.http.max_ratelimit_timeout = 30.0  # as our client has it
         arm(bench, "rate_limit", on=EDIT, channel="general", seconds=45.0, times=None)
         for _ in range(5):
             with pytest.raises(PlatformUnavailable) as limited:
-                await surface.edit(ref, "two")
+                await surface.edit(ref, Content("two"), turn="t1")
             assert limited.value.retry_after_s is not None
             assert 40 < limited.value.retry_after_s <= 45
         assert bench.world.faults.num_fired == 1
         other = surface_in(calls, "random")
-        await other.edit(await other.post("one", turn="t2", part=0), "two")
+        ref = await other.post(Content("one"), turn="t2", part=0)
+        await show(other, ref, "two")
         assert texts(bench, "random") == ["two"]
 
 
@@ -185,7 +191,7 @@ async def test_a_banned_address_is_left_in_peace_in_every_channel(
             calls = Calls(lambda: bot)
             for channel in ("general", "random"):
                 with pytest.raises(PlatformUnavailable) as limited:
-                    await surface_in(calls, channel).post("one", turn="t1", part=0)
+                    await surface_in(calls, channel).post(Content("one"), turn="t1", part=0)
                 assert limited.value.retry_after_s is not None
                 assert 590 < limited.value.retry_after_s <= 600
                 with pytest.raises(PlatformUnavailable):
@@ -203,12 +209,12 @@ async def test_a_call_cancelled_while_it_waits_out_a_global_limit_holds_up_no_ot
         client.http._global_over = Gate(0.8)
         surface = surface_in(one.connection.calls)
         arm(bench, "rate_limit", on=POST, variant="global", seconds=20.0)
-        posting = asyncio.create_task(surface.post("one", turn="t1", part=0))
+        posting = asyncio.create_task(surface.post(Content("one"), turn="t1", part=0))
         await until(lambda: bench.world.faults.num_fired)
         await until(lambda: not client.http._global_over.is_set())
         posting.cancel()
         await asyncio.gather(posting, return_exceptions=True)
-        await asyncio.wait_for(surface.post("two", turn="t2", part=0), 5)
+        await asyncio.wait_for(surface.post(Content("two"), turn="t2", part=0), 5)
         assert texts(bench) == ["two"]
 
 
@@ -218,16 +224,17 @@ async def test_a_call_that_takes_too_long_leaves_the_channel_usable(
 ) -> None:
     async with served() as bench, bench.bot() as bot:
         surface = surface_in(Calls(lambda: bot))
-        ref = await surface.post("one", turn="t1", part=0)
-        await surface.edit(ref, "two")
+        ref = await surface.post(Content("one"), turn="t1", part=0)
+        await surface.edit(ref, Content("two"), turn="t1")
         arm(bench, "rate_limit", on=EDIT, variant=scope, seconds=20.0)
         with monkeypatch.context() as patch:
             patch.setattr(calls_module, "CALL_S", 0.3)
             with pytest.raises(PlatformUnavailable, match="too long"):
-                await surface.edit(ref, "three")
+                await surface.edit(ref, Content("three"), turn="t1")
         began = time.monotonic()
         await asyncio.wait_for(
-            asyncio.gather(*(surface.edit(ref, f"four {number}") for number in range(5))), 5
+            asyncio.gather(*(show(surface, ref, f"four {number}") for number in range(5))),
+            5,
         )
         assert time.monotonic() - began < 3
         assert texts(bench) == ["four 4"]
@@ -238,10 +245,10 @@ async def test_what_repeating_does_not_cure_is_not_repeated() -> None:
     async with served(permissions=silenced) as bench, bench.bot() as bot:
         surface = surface_in(Calls(lambda: bot))
         with pytest.raises(MessageGone):
-            await surface.post("one", turn="t1", part=0)
+            await surface.post(Content("one"), turn="t1", part=0)
         gone = MessageRef("discord", str(GUILD_ID), str(CHANNEL_IDS["general"]), "5")
         with pytest.raises(MessageGone):
-            await surface.edit(gone, "two")
+            await surface.edit(gone, Content("two"), turn="t1")
 
 
 async def test_a_revoked_token_is_a_reason_to_wait_and_not_to_give_an_answer_up() -> None:
@@ -249,15 +256,15 @@ async def test_a_revoked_token_is_a_reason_to_wait_and_not_to_give_an_answer_up(
         arm(bench, "revoke_token", on=POST)
         surface = surface_in(Calls(lambda: bot))
         with pytest.raises(PlatformUnavailable, match="token"):
-            await surface.post("one", turn="t1", part=0)
-        await surface.post("one", turn="t1", part=0)
+            await surface.post(Content("one"), turn="t1", part=0)
+        await surface.post(Content("one"), turn="t1", part=0)
         assert texts(bench) == ["one"]
 
 
 async def test_a_call_that_discord_does_not_understand_is_our_own_mistake() -> None:
     async with served() as bench, bench.bot() as bot:
         with pytest.raises(discord.HTTPException) as refused:
-            await surface_in(Calls(lambda: bot)).post("x" * 2001, turn="t1", part=0)
+            await surface_in(Calls(lambda: bot)).post(Content("x" * 2001), turn="t1", part=0)
         assert refused.value.code == 50035
 
 
@@ -281,14 +288,14 @@ async def test_a_call_cancelled_while_discord_py_waits_for_its_bucket_holds_up_n
         bench.bot() as bot,
     ):
         surface = surface_in(Calls(lambda: bot))
-        ref = await surface.post("one", turn="t1", part=0)
+        ref = await surface.post(Content("one"), turn="t1", part=0)
         for number in range(3):
             edits = [
-                asyncio.create_task(surface.edit(ref, f"{number}.{step}")) for step in range(4)
+                asyncio.create_task(show(surface, ref, f"{number}.{step}")) for step in range(4)
             ]
             await asyncio.sleep(0.3)
             for edit in edits:
                 edit.cancel()
             await asyncio.gather(*edits, return_exceptions=True)
-        await asyncio.wait_for(surface.edit(ref, "two"), 5)
+        await asyncio.wait_for(surface.edit(ref, Content("two"), turn="t1"), 5)
         assert texts(bench) == ["two"]

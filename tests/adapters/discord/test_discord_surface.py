@@ -11,6 +11,7 @@ from adapters.discord.surface import LIMIT, LOOK_BACK, DiscordSurface
 from adapters.markdown import split, utf16_size
 from adapters.sandbox.discord import CHANNEL_IDS, GUILD_ID
 from adapters.sandbox.faults import Fault
+from adapters.surface import Content
 from bot.domain import MessageRef
 from bot.errors import MessageGone
 from tests.adapters.sandbox.discord_bench import Bot, Served, served
@@ -59,8 +60,8 @@ async def unknown(_: MessageRef) -> bool:
 
 async def test_the_first_part_is_a_reply_and_the_next_ones_are_not() -> None:
     async with place() as (bench, surface):
-        first = await surface.post("one", turn="t1", part=0)
-        second = await surface.post("two", turn="t1", part=1)
+        first = await surface.post(Content("one"), turn="t1", part=0)
+        second = await surface.post(Content("two"), turn="t1", part=1)
         answers = [one for one in bench.world.messages(channel="general", user="alice") if one.bot]
         [question] = questions(bench)
     assert [(one.id, one.text, one.reply_to) for one in answers] == [
@@ -72,7 +73,7 @@ async def test_the_first_part_is_a_reply_and_the_next_ones_are_not() -> None:
 
 async def test_in_a_direct_message_nothing_is_a_reply() -> None:
     async with place("dm") as (bench, surface):
-        ref = await surface.post("one", turn="t1", part=0)
+        ref = await surface.post(Content("one"), turn="t1", part=0)
         [answer] = [one for one in bench.world.messages(channel="dm", user="alice") if one.bot]
     assert answer.reply_to is None
     assert ref.workspace == "dm"
@@ -82,22 +83,22 @@ async def test_an_answer_to_a_question_that_is_deleted_meanwhile_is_posted() -> 
     async with place() as (bench, surface):
         [question] = questions(bench)
         await bench.world.delete(channel="general", message=question, user="alice")
-        await surface.post("one", turn="t1", part=0)
+        await surface.post(Content("one"), turn="t1", part=0)
         assert texts(bench) == ["one"]
 
 
 async def test_a_part_is_edited() -> None:
     async with place() as (bench, surface):
-        ref = await surface.post("one", turn="t1", part=0)
-        await surface.edit(ref, "two")
+        ref = await surface.post(Content("one"), turn="t1", part=0)
+        await surface.edit(ref, Content("two"), turn="t1")
         assert texts(bench) == ["two"]
 
 
 async def test_a_post_that_is_repeated_gives_the_same_message() -> None:
     """Its answer may be lost after Discord took it."""
     async with place() as (bench, surface):
-        first = await surface.post("one", turn="t1", part=0)
-        assert await surface.post("one", turn="t1", part=0) == first
+        first = await surface.post(Content("one"), turn="t1", part=0)
+        assert await surface.post(Content("one"), turn="t1", part=0) == first
         assert texts(bench) == ["one"]
 
 
@@ -106,21 +107,21 @@ async def test_two_refused_questions_are_both_told() -> None:
     async with served() as bench, bench.bot(Bot()) as bot:
         for _ in range(2):
             surface = surface_of(bot, await asked(bench, bot))
-            await surface.post("_Please ask again in a minute._", turn="", part=0)
+            await surface.post(Content("_Please ask again in a minute._"), turn="", part=0)
         assert len(texts(bench)) == 2
 
 
 async def test_a_message_that_is_deleted_is_gone() -> None:
     async with place() as (_, surface):
-        ref = await surface.post("one", turn="t1", part=0)
+        ref = await surface.post(Content("one"), turn="t1", part=0)
         await surface.delete(ref)
         with pytest.raises(MessageGone):
-            await surface.edit(ref, "two")
+            await surface.edit(ref, Content("two"), turn="t1")
 
 
 async def test_a_part_that_is_deleted_twice_is_deleted() -> None:
     async with place() as (bench, surface):
-        ref = await surface.post("one", turn="t1", part=0)
+        ref = await surface.post(Content("one"), turn="t1", part=0)
         await surface.delete(ref)
         await surface.delete(ref)
         assert texts(bench) == []
@@ -130,7 +131,7 @@ async def test_a_part_that_is_deleted_twice_is_deleted() -> None:
 async def test_the_largest_part_is_within_discord_s_limit(sign: str) -> None:
     async with place() as (bench, surface):
         [part, *_] = split(sign * LIMIT, surface.limit, surface.measure)
-        await surface.post(part, turn="t1", part=0)
+        await surface.post(Content(part), turn="t1", part=0)
         assert texts(bench) == [part]
         assert surface.measure(part) == utf16_size(part) == LIMIT
 
@@ -152,7 +153,7 @@ async def test_typing_is_asked_for_once_by_all_answers_of_a_channel() -> None:
         fault = Fault(kind="server_error", on="POST /channels/{channel_id}/typing", variant="503")
         bench.world.faults.arm(fault)
         async with surface.busy():
-            await surface.post("one", turn="t1", part=0)
+            await surface.post(Content("one"), turn="t1", part=0)
         assert bench.world.faults.num_fired == 0
 
 
@@ -163,7 +164,7 @@ async def test_typing_that_fails_does_not_hurt_the_answer() -> None:
         )
         async with surface.busy():
             await until(lambda: bench.world.faults.num_fired)
-            await surface.post("one", turn="t1", part=0)
+            await surface.post(Content("one"), turn="t1", part=0)
         assert texts(bench) == ["one"]
 
 
@@ -171,8 +172,8 @@ async def test_typing_that_fails_does_not_hurt_the_answer() -> None:
 async def test_a_post_whose_answer_was_lost_is_found(channel: str) -> None:
     """Discord trims a text as it stores it."""
     async with place(channel) as (bench, surface):
-        first = await surface.post("one\n", turn="t1", part=0)
-        second = await surface.post("two", turn="t1", part=1)
+        first = await surface.post(Content("one\n"), turn="t1", part=0)
+        second = await surface.post(Content("two"), turn="t1", part=1)
         assert await surface.find("one\n", turn="t1", part=0, known=unknown) == first
         assert await surface.find("two", turn="t1", part=1, known=unknown) == second
         assert len(texts(bench, channel)) == 2
@@ -186,9 +187,9 @@ async def test_nothing_else_is_found_in_its_place() -> None:
         question = await asked(bench, bot)
         surface = surface_of(bot, question)
         other = surface_of(bot, await asked(bench, bot))
-        await surface.post("one, and more", turn="t1", part=0)
+        await surface.post(Content("one, and more"), turn="t1", part=0)
         await bench.world.post(channel="general", user="bob", text="two", reply_to=str(question.id))
-        await other.post("three", turn="t2", part=0)
+        await other.post(Content("three"), turn="t2", part=0)
         await channel.send("five")
         for text in ("one", "two", "three", "four", "five"):
             assert await surface.find(text, turn="t1", part=0, known=unknown) is None
@@ -198,8 +199,8 @@ async def test_nothing_else_is_found_in_its_place() -> None:
 async def test_a_message_that_is_known_is_not_found_again() -> None:
     """Two answers may say the same."""
     async with place() as (_, surface):
-        first = await surface.post("same", turn="t1", part=1)
-        second = await surface.post("same", turn="t2", part=1)
+        first = await surface.post(Content("same"), turn="t1", part=1)
+        second = await surface.post(Content("same"), turn="t2", part=1)
 
         async def known(ref: MessageRef) -> bool:
             return ref == first
@@ -211,7 +212,7 @@ async def test_a_lost_post_is_found_behind_others_but_not_at_any_distance() -> N
     async with place() as (bench, surface):
         for number in range(LOOK_BACK - 1):
             await bench.world.post(channel="general", user="bob", text=str(number))
-        ref = await surface.post("last", turn="t1", part=0)
+        ref = await surface.post(Content("last"), turn="t1", part=0)
         assert await surface.find("last", turn="t1", part=0, known=unknown) == ref
-        await surface.post("one too far", turn="t1", part=1)
+        await surface.post(Content("one too far"), turn="t1", part=1)
         assert await surface.find("one too far", turn="t1", part=1, known=unknown) is None

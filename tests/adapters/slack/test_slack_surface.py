@@ -12,6 +12,7 @@ from adapters.sandbox.slack import CHANNEL_IDS, IM_IDS
 from adapters.slack.calls import Calls
 from adapters.slack.errors import TokenRefused
 from adapters.slack.surface import LIMIT, PAGE, PAGES, SlackSurface
+from adapters.surface import Content
 from bot.domain import MessageRef
 from bot.errors import MessageGone, PlatformUnavailable
 from tests.adapters.sandbox.slack_bench import Served, slack
@@ -36,7 +37,7 @@ async def posted(text: str, **where: Any) -> dict[str, Any]:
     """What Slack is told when a text is posted."""
     async with scripted() as api:
         surface = place(api.calls(), **where)
-        await surface.post(text, turn="t1", part=0)
+        await surface.post(Content(text), turn="t1", part=0)
         [(method, body)] = api.told
     assert method == "chat.postMessage"
     return body
@@ -60,9 +61,9 @@ async def test_an_answer_to_a_direct_message_stands_at_its_top_level() -> None:
 async def test_a_posted_part_is_known_by_its_ts() -> None:
     async with scripted() as api:
         surface = place(api.calls())
-        ref = await surface.post("It is so.", turn="t1", part=0)
+        ref = await surface.post(Content("It is so."), turn="t1", part=0)
         assert ref == MessageRef("slack", TEAM, "C1", "9.1")
-        await surface.edit(ref, "It was so.")
+        await surface.edit(ref, Content("It was so."), turn="t1")
     method, body = api.told[-1]
     assert method == "chat.update"
     assert (body["channel"], body["ts"]) == ("C1", "9.1")
@@ -127,9 +128,11 @@ async def test_a_refusal_is_told_by_its_kind(status: int, code: str, kind: type[
         api.status, api.answer = status, {"ok": False, "error": code}
         surface = place(api.calls())
         with pytest.raises(kind):
-            await surface.post("It is so.", turn="t1", part=0)
+            await surface.post(Content("It is so."), turn="t1", part=0)
         with pytest.raises(kind):
-            await surface.edit(MessageRef("slack", TEAM, "C1", "9.1"), "It was so.")
+            await surface.edit(
+                MessageRef("slack", TEAM, "C1", "9.1"), Content("It was so."), turn="t1"
+            )
 
 
 async def test_how_long_to_wait_is_told() -> None:
@@ -137,7 +140,7 @@ async def test_how_long_to_wait_is_told() -> None:
         api.status, api.answer = 429, {"ok": False, "error": "ratelimited"}
         api.headers = {"Retry-After": "7"}
         with pytest.raises(PlatformUnavailable) as caught:
-            await place(api.calls()).post("It is so.", turn="t1", part=0)
+            await place(api.calls()).post(Content("It is so."), turn="t1", part=0)
     assert caught.value.retry_after_s == pytest.approx(7, abs=0.5)
 
 
@@ -154,7 +157,7 @@ async def test_an_error_page_in_place_of_an_answer_is_unavailable() -> None:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/"
         client = AsyncWebClient(token="xoxb-1", base_url=url, timeout=5, retry_handlers=[])
         with pytest.raises(PlatformUnavailable):
-            await place(Calls(client, wait_s=0.3)).post("It is so.", turn="t1", part=0)
+            await place(Calls(client, wait_s=0.3)).post(Content("It is so."), turn="t1", part=0)
 
 
 async def test_a_slack_that_is_not_there_is_unavailable() -> None:
@@ -162,7 +165,7 @@ async def test_a_slack_that_is_not_there_is_unavailable() -> None:
         token="xoxb-1", base_url="http://127.0.0.1:1/api/", timeout=5, retry_handlers=[]
     )
     with pytest.raises(PlatformUnavailable):
-        await place(Calls(client, wait_s=0.3)).post("It is so.", turn="t1", part=0)
+        await place(Calls(client, wait_s=0.3)).post(Content("It is so."), turn="t1", part=0)
 
 
 async def test_showing_that_an_answer_comes_needs_no_call() -> None:
@@ -183,7 +186,7 @@ async def lost(served: Served, surface: SlackSurface, *, turn: str = "t1", part:
     """Post a part, and never hear of it."""
     arm(served, "lose_reply", on="chat.postMessage")
     with pytest.raises(PlatformUnavailable):
-        await surface.post("It is so.", turn=turn, part=part)
+        await surface.post(Content("It is so."), turn=turn, part=part)
 
 
 @pytest.mark.parametrize("where", ["a thread", "a direct message"])
@@ -211,7 +214,7 @@ async def test_a_part_whose_reply_was_lost_is_found_again(where: str) -> None:
             second.message,
         ]
         assert await surface.find("", turn="t2", part=0, known=unknown) is None
-        await surface.edit(first, "It was so.")
+        await surface.edit(first, Content("It was so."), turn="t1")
         assert await surface.find("", turn="t1", part=0, known=unknown) == first
 
 
@@ -265,10 +268,10 @@ async def test_a_deleted_part_is_gone_and_deleting_it_again_is_fine() -> None:
     async with slack() as served:
         ts = await asked(served)
         surface = place(calls_of(served), channel=GENERAL, thread=ts, question=ts)
-        ref = await surface.post("It is so.", turn="t1", part=0)
+        ref = await surface.post(Content("It is so."), turn="t1", part=0)
         arm(served, "lose_reply", on="chat.delete")
         await surface.delete(ref)
         await surface.delete(ref)
         assert [one.view.text for one in served.world.audit()] == ["Why?"]
         with pytest.raises(MessageGone):
-            await surface.edit(ref, "It was so.")
+            await surface.edit(ref, Content("It was so."), turn="t1")
