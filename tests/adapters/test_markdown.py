@@ -13,6 +13,7 @@ from tests.adapters.markdown_texts import (
     documents,
     is_balanced,
     marks,
+    parts_of,
     read,
     sentences,
     tight,
@@ -29,10 +30,6 @@ dialects = st.builds(
     st.booleans(),
 )
 structured = st.one_of(documents, tight)
-
-
-def parts_of(text: str, dialect: Dialect) -> list[str]:
-    return list(render(text, dialect).parts)
 
 
 def unmarked(part: str) -> str:
