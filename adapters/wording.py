@@ -56,7 +56,8 @@ def problem(kind: Problem) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FormWords:
-    """What stands in a form of one field: a title of at most 24 characters, and the rest."""
+    """What stands in a form of one field: a title of at most 24 characters (Slack), a label of at
+    most 45 and a placeholder of at most 100 (Discord)."""
 
     title: str
     label: str

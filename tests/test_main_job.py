@@ -150,7 +150,7 @@ async def test_reactions_become_votes_and_are_taken_back(platform: str, tmp_path
         await now(("Alice", 1), ("Bob", 1))
         await up.seat.react(platform, "general", answer["id"], "alice", up_emoji, present=False)
         await now(("Bob", 1))
-        [vote] = await votes(up.settings, up.said)
+        [vote] = await votes(up.settings)
         assert vote["question"] == "a joke"
         assert len(vote["release"]) == 12
 
