@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 
 from adapters import wording
-from adapters.markdown import split
+from adapters.markdown import render
 from adapters.surface import Book, Content, Surface
 from bot.domain import Control, MessageRef, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable, WorkspaceGone
@@ -41,7 +41,7 @@ class Reply:
         self._may_have_notice = resumed and not turn.parts and turn.posting is None
         self._adding: asyncio.Task[None] | None = None
         self._length = 0
-        self._room = surface.limit
+        self._room = surface.dialect.limit
 
     @property
     def parts(self) -> tuple[MessageRef, ...]:
@@ -90,7 +90,8 @@ class Reply:
         """
         if self._adding is not None:
             await self._added(self._adding)
-        parts = [Content(part) for part in split(text, self._surface.limit, self._surface.measure)]
+        dialect = self._surface.dialect
+        parts = [Content(part) for part in render(text, dialect).parts]
         if parts:
             parts[-1] = Content(parts[-1].text, controls)
         needed = self._needed(parts)
@@ -106,8 +107,8 @@ class Reply:
             needed = self._needed(parts)
         self._length = len(text)
         if parts:
-            last = self._surface.measure(parts[-1].text)
-            self._room = 0 if needed else self._surface.limit - last
+            last = dialect.measure(parts[-1].text)
+            self._room = 0 if needed else dialect.limit - last
         if needed is None and final:
             await self._take_away(len(parts))
             await self._surface.conclude()

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from adapters.markdown import Dialect
 from bot.domain import Control, MessageRef, Person
 
 Known = Callable[[MessageRef], Awaitable[bool]]
@@ -23,8 +24,8 @@ class Surface(Protocol):
     """One place on a platform where an answer grows."""
 
     @property
-    def limit(self) -> int:
-        """The most that one message may hold, by `measure`."""
+    def dialect(self) -> Dialect:
+        """How texts are shown here, and how much one message may hold."""
 
     @property
     def scope(self) -> str:
@@ -33,9 +34,6 @@ class Surface(Protocol):
     @property
     def growth(self) -> Literal["edit", "append"]:
         """How the last part grows now: what `edit` will call."""
-
-    def measure(self, text: str) -> int:
-        """The size of a text as the platform counts it."""
 
     async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         """Post a part; its buttons are the turn's. Raises PlatformUnavailable, MessageGone.

@@ -17,7 +17,7 @@ import structlog
 from adapters import wording
 from adapters.discord.calls import Calls
 from adapters.discord.controls import buttons
-from adapters.discord.surface import LIMIT
+from adapters.discord.surface import DIALECT, LIMIT
 from adapters.discord.translate import AWAY
 from adapters.markdown import utf16_size
 from adapters.surface import Content, Known
@@ -47,7 +47,7 @@ def webhook(client: discord.Client, ticket: Ticket) -> discord.Webhook:
 class FollowUpSurface:
     """The channel of a question that came by an interaction, by the latest ticket for it."""
 
-    limit = LIMIT
+    dialect = DIALECT
 
     def __init__(
         self,
@@ -72,10 +72,6 @@ class FollowUpSurface:
     def growth(self) -> Literal["edit"]:
         """By edits."""
         return "edit"
-
-    def measure(self, text: str) -> int:
-        """UTF-16 units: never fewer than what Discord counts."""
-        return utf16_size(text)
 
     async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         """Post a part. Raises PlatformUnavailable, and MessageGone once no more may be said."""

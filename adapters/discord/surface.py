@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 
 import discord
 import structlog
@@ -12,7 +12,7 @@ import structlog
 from adapters.discord.calls import TYPING_S, Calls
 from adapters.discord.controls import buttons
 from adapters.discord.translate import workspace
-from adapters.markdown import utf16_size
+from adapters.markdown import Dialect, utf16_size
 from adapters.surface import Content, Known
 from bot.domain import MessageRef, Person, Turn
 from bot.errors import MessageGone, PlatformUnavailable
@@ -24,6 +24,8 @@ LIMIT = 2000
 THUMBS = ("👍", "👎")
 MARGIN_S = 60.0
 """How much later than Discord's our clock may be."""
+DIALECT: Final = Dialect(LIMIT, utf16_size, shows_tables=False)
+"""Discord shows no tables. UTF-16 units are never fewer than the characters that it counts."""
 LOOK_BACK = 300
 """Messages after a question among which a lost part is looked for: three calls."""
 
@@ -50,7 +52,7 @@ class DiscordSurface:
     Calls go through the client of the moment, so an answer outlives the one it began with.
     """
 
-    limit = LIMIT
+    dialect = DIALECT
 
     def __init__(
         self,
@@ -78,10 +80,6 @@ class DiscordSurface:
     def growth(self) -> Literal["edit", "append"]:
         """Messages only grow by edits here."""
         return "edit"
-
-    def measure(self, text: str) -> int:
-        """UTF-16 units: never fewer than what Discord counts."""
-        return utf16_size(text)
 
     async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         """Post a part; a repeat within minutes gives the same message, by its nonce.

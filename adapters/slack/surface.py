@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from adapters.markdown import utf8_size
+from adapters.markdown import Dialect, utf8_size
 from adapters.slack.blocks import buttons_of, harmless, message_of
 from adapters.slack.calls import Calls
 from adapters.slack.errors import code
@@ -24,6 +24,8 @@ log = structlog.get_logger()
 LIMIT = 8_000
 """UTF-8 bytes of a part: under the 12,000 characters of markdown blocks and every cap reported,
 even with one more character for every `<!`; and under the 9,000 that a stream takes safely."""
+DIALECT: Final = Dialect(LIMIT, utf8_size)
+"""Slack shows Markdown as it is, tables too; sizes are counted in bytes."""
 PART: Final = "candor_part"
 """The type of the metadata that our messages carry."""
 THUMBS: Final = ("+1", "-1")
@@ -34,7 +36,7 @@ PAGES: Final = 10
 class SlackSurface:
     """A thread, or the top level of a direct message."""
 
-    limit = LIMIT
+    dialect = DIALECT
 
     def __init__(
         self,
@@ -77,10 +79,6 @@ class SlackSurface:
     def growth(self) -> Literal["edit", "append"]:
         """A stream is appended to, any other message edited."""
         return "edit" if self._stream is None else "append"
-
-    def measure(self, text: str) -> int:
-        """Bytes in UTF-8."""
-        return utf8_size(text)
 
     async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         """Post a part; its metadata tells the turn and the part.

@@ -21,7 +21,6 @@ from adapters.catch_up import CatchUp
 from adapters.desk import FrontDesk
 from adapters.history import History
 from adapters.interaction import Command, Form, Press, Said
-from adapters.markdown import split
 from adapters.side import Side
 from bot.composing import Composer
 from bot.context.gathering import Gathering
@@ -55,6 +54,7 @@ from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.store.wishes import Wishes
 from bot.worker import Worker
+from tests.adapters.markdown_texts import parts_of
 from tests.adapters.paces import quick
 from tests.adapters.room import Room
 from tests.adapters.wire import Wire, WiredModel, WiredRedis, WiredRoom
@@ -145,7 +145,7 @@ class Square(Room):
 
     @property
     def is_whole(self) -> bool:
-        return self.texts() == split(WHOLE, self.limit)
+        return self.texts() == parts_of(WHOLE, self.dialect)
 
     def _note(self, what: str, about: str) -> None:
         super()._note(what, about)

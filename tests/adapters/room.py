@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from adapters.history import History
+from adapters.markdown import Dialect
 from adapters.surface import Book, Content, Known, Surface
 from bot.context.material import NO_TALK, Talk
 from bot.domain import (
@@ -145,8 +146,9 @@ class Room:
     def growth(self) -> Literal["edit", "append"]:
         return "edit"
 
-    def measure(self, text: str) -> int:
-        return len(text)
+    @property
+    def dialect(self) -> Dialect:
+        return Dialect(self.limit)
 
     async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         await self._meet("post")

@@ -144,14 +144,11 @@ class WiredRoom:
     def __init__(self, room: Room, wire: Wire) -> None:
         self._room = room
         self._wire = wire
-        self.limit, self.scope, self.is_discreet = room.limit, room.scope, room.is_discreet
+        self.dialect, self.scope, self.is_discreet = room.dialect, room.scope, room.is_discreet
 
     @property
     def growth(self) -> Literal["edit", "append"]:
         return self._room.growth
-
-    def measure(self, text: str) -> int:
-        return self._room.measure(text)
 
     async def conclude(self) -> None:
         await self._room.conclude()

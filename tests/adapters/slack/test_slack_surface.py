@@ -7,7 +7,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.markdown import split, utf8_size
+from adapters.markdown import utf8_size
 from adapters.sandbox.slack import CHANNEL_IDS, IM_IDS
 from adapters.slack.calls import Calls
 from adapters.slack.errors import TokenRefused
@@ -15,6 +15,7 @@ from adapters.slack.surface import LIMIT, PAGE, PAGES, SlackSurface
 from adapters.surface import Content
 from bot.domain import MessageRef
 from bot.errors import MessageGone, PlatformUnavailable
+from tests.adapters.markdown_texts import parts_of
 from tests.adapters.sandbox.slack_bench import Served, slack
 from tests.adapters.slack.slack_line import arm, calls_of, scripted
 
@@ -92,7 +93,7 @@ async def test_other_angle_brackets_are_left_alone(text: str) -> None:
 async def test_the_largest_part_is_within_slack_s_limits(sign: str) -> None:
     """12,000 characters of markdown blocks, and 4,000 of text in chat.update."""
     surface = place(Calls(AsyncWebClient()))
-    for part in split(sign * LIMIT, surface.limit, surface.measure)[:2]:
+    for part in parts_of(sign * LIMIT, surface.dialect)[:2]:
         body = await posted(part)
         assert len(body["blocks"][0]["text"]) <= 12_000
         assert len(body["text"]) <= 4_000
@@ -100,8 +101,8 @@ async def test_the_largest_part_is_within_slack_s_limits(sign: str) -> None:
 
 def test_a_surface_measures_bytes_and_is_edited_within_its_workspace_s_budget() -> None:
     surface = place(Calls(AsyncWebClient()))
-    assert surface.limit == LIMIT
-    assert surface.measure("naïve 日本") == utf8_size("naïve 日本")
+    assert surface.dialect.limit == LIMIT
+    assert surface.dialect.measure("naïve 日本") == utf8_size("naïve 日本")
     assert surface.scope == TEAM
 
 
