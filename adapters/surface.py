@@ -1,10 +1,11 @@
 """What a platform and the store are to a growing answer: a place to write, and a book."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from adapters.markdown import CodeFile, Dialect
 from bot.domain import Control, MessageRef
 
 Known = Callable[[MessageRef], Awaitable[bool]]
@@ -23,15 +24,12 @@ class Surface(Protocol):
     """One place on a platform where an answer grows."""
 
     @property
-    def limit(self) -> int:
-        """The most that one message may hold, by `measure`."""
+    def dialect(self) -> Dialect:
+        """How a text is written here, and how much of it one message holds."""
 
     @property
     def scope(self) -> str:
         """What shares one edit budget with this place."""
-
-    def measure(self, text: str) -> int:
-        """The size of a text as the platform counts it."""
 
     async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         """Post a part; its buttons are the turn's. Raises PlatformUnavailable, MessageGone.
@@ -56,8 +54,27 @@ class Surface(Protocol):
     async def delete(self, ref: MessageRef) -> None:
         """Delete a part; one that is gone is fine. Raises PlatformUnavailable."""
 
+    async def attach(
+        self,
+        files: Sequence[CodeFile],
+        *,
+        last: MessageRef,
+        begun: str,
+        begin: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Put files under an answer whose last part is `last`.
+
+        Hands to `begin` what tells the files apart, before they can be seen. With `begun`, which an
+        earlier call handed over, they may stand there already, and are not put there again. Raises
+        PlatformUnavailable, after which the call may be repeated, MessageGone, and FilesRefused.
+        """
+
     def busy(self) -> AbstractAsyncContextManager[None]:
         """Show that an answer is coming, for as long as the context is open."""
+
+
+class FilesRefused(Exception):
+    """The platform takes no files from us here: a permission or a scope is missing."""
 
 
 class Book(Protocol):
@@ -68,6 +85,12 @@ class Book(Protocol):
 
     async def add(self, turn: str, part: int, ref: MessageRef) -> None:
         """A message is this part of the turn's answer."""
+
+    async def begin_files(self, turn: str, note: str) -> None:
+        """The files of the turn's answer are about to be posted; `note` tells them apart."""
+
+    async def end_files(self, turn: str) -> None:
+        """The files of the turn's answer stand there, and are not posted again."""
 
     async def settle(self, turn: str, ref: MessageRef) -> None:
         """See to the reactions that came before the message was in the book."""

@@ -180,7 +180,8 @@ class Turn:
 
     `answer` is what is saved of it, `finish` is set once the model has said all. `parts` are the
     messages that show it, in order; `posting` is the text of the next one while it may be under
-    way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
+    way. `files` tells of the files below it: None before they are posted, "" once they stand there,
+    else what tells them apart while they may be under way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
     question was deleted while it was being answered.
     """
 
@@ -198,6 +199,7 @@ class Turn:
     finished_at: float | None = None
     parts: tuple[MessageRef, ...] = ()
     posting: str | None = None
+    files: str | None = None
     deleted: bool = False
     withdrawn: bool = False
 
