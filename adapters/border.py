@@ -15,17 +15,19 @@ import structlog
 
 from adapters import wording
 from adapters.delivery import deliver
-from adapters.history import History
+from adapters.history import FullHistory, History
 from adapters.pacing import Pacing
 from adapters.reply import Reply
 from adapters.rereads import Rereads
 from adapters.surface import Book, Content, Surface
+from bot.access import Refused
 from bot.core import Chat
 from bot.domain import Incoming, MessageRef, Person, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.events import Ended
 from bot.feedback.voting import Voting
 from bot.intake import is_surely_ours
+from bot.settings import VotesSettings
 from bot.store.people import People
 
 log = structlog.get_logger()
@@ -36,6 +38,11 @@ RETRY_S: Final = 1.0
 MOST_HELD: Final = 1000
 """Messages and reactions that wait for the store in memory; the platform delivers others again, or
 they are caught up on."""
+
+SEED_S: Final = 20.0
+"""Seconds that putting reactions under an answer may take."""
+
+VOTES: Final = VotesSettings()
 
 SHOW_AGAIN_S: Final = 30.0
 """Between two attempts at an answer that the platform does not take."""
@@ -53,8 +60,10 @@ class Border:
         book: Book,
         *,
         give_up_s: float,
+        votes: VotesSettings = VOTES,
     ) -> None:
         """An answer that the platform does not take is given up after `give_up_s` seconds."""
+        self._votes = votes
         self._chat = chat
         self._voting = voting
         self._people = people
@@ -66,6 +75,11 @@ class Border:
         self.rereads = Rereads(voting)
         self.is_hurried = False
         """Set when the process has to end at once: nothing more is said."""
+
+    @property
+    def bots(self) -> frozenset[str]:
+        """The ids of bots whose messages may be questions."""
+        return self._chat.gate.bots
 
     @property
     def is_holding(self) -> bool:
@@ -85,7 +99,8 @@ class Border:
         return True
 
     async def take(self, incoming: Incoming, surface: Surface) -> None:
-        """Accept a message, if it is a question for us; durable once this returns.
+        """Accept a message, if it is a question for us, or do at once what it wishes of an answer
+        that there is; durable once this returns.
 
         While the store is away it waits here, and its person is told; whoever is cancelled
         meanwhile, or comes with the same message again, leaves it at that one. Raises
@@ -118,26 +133,33 @@ class Border:
         )
         if taken == "busy":
             await self._say(wording.problem("busy"), incoming, surface)
+        elif isinstance(taken, Refused):
+            await self._refuse(taken, incoming, surface)
         if notice is not None and taken != "new" and not await self._book.knows(notice):
             await self._take_back(notice, surface)
 
     async def answer(
-        self, turn: Turn, surface: Surface, history: History, *, resumed: bool
+        self, turn: Turn, surface: Surface, history: FullHistory, *, resumed: bool
     ) -> None:
         """Answer a turn of the inbox to its end, in the channel and in the store."""
         if resumed:
             await self._look_again(turn, history)
         while True:
-            answer = self._chat.answer(turn, resumed=resumed)
+            answer = self._chat.answer(turn, resumed=resumed, source=history)
             reply = Reply(turn, surface, self._book, resumed=resumed)
             try:
                 try:
                     ended = await deliver(
-                        answer.events(), reply, surface, self._pacing, lambda: self.is_hurried
+                        answer.events(),
+                        reply,
+                        surface,
+                        self._pacing,
+                        lambda: self.is_hurried,
+                        votes=self._votes.buttons,
                     )
                 except PlatformUnavailable as error:
                     log.error("answer not shown", turn=turn.id, error=str(error))
-                    if time.time() - turn.created_at < self._give_up_s:
+                    if time.time() - turn.since < self._give_up_s:
                         await asyncio.sleep(SHOW_AGAIN_S)
                         turn, resumed = await self._chat.current(turn), True
                         continue
@@ -153,6 +175,8 @@ class Border:
                     for ref in reply.parts:
                         self.rereads.add(ref)
                 await self._chat.close(answer, ended)
+                if self._votes.seed_reactions and answer.turn.answer and reply.parts:
+                    await self._seed(reply.parts[-1], surface)
                 return
             finally:
                 self._chat.leave(answer)
@@ -228,6 +252,18 @@ class Border:
         elif question.text != turn.text:
             await self._chat.edited(turn.question, question.text)
 
+    async def _refuse(self, refused: Refused, incoming: Incoming, surface: Surface) -> None:
+        """Tell a person that they are refused, where that disturbs nobody, once a while."""
+        if not (surface.is_discreet or is_surely_ours(incoming)):
+            return
+        try:
+            if await self._chat.gate.may_tell(incoming):
+                await surface.tell(incoming.author, wording.not_allowed(refused.reason))
+        except (StoreUnavailable, PlatformUnavailable, MessageGone) as error:
+            log.warning("person not told", message=incoming.ref.key, error=str(error))
+        except Exception:
+            log.exception("person not told", message=incoming.ref.key)
+
     async def _say(self, text: str, incoming: Incoming, surface: Surface) -> MessageRef | None:
         """Tell a person something that is no answer; None when it cannot be told."""
         try:
@@ -245,9 +281,19 @@ class Border:
         except (PlatformUnavailable, MessageGone) as error:
             log.warning("notice left standing", message=notice.key, error=str(error))
 
+    async def _seed(self, ref: MessageRef, surface: Surface) -> None:
+        """Make a vote one click, if the platform takes it in time."""
+        try:
+            async with asyncio.timeout(SEED_S):
+                await surface.seed(ref)
+        except (TimeoutError, PlatformUnavailable, MessageGone) as error:
+            log.warning("no reactions put there", message=ref.key, error=repr(error))
+        except Exception:
+            log.exception("no reactions put there", message=ref.key)
+
     async def _show_failure(self, reply: Reply) -> None:
         try:
-            await reply.show(wording.problem("error"), final=True)
+            await reply.show(wording.problem("error"), controls=("again",), final=True)
         except (PlatformUnavailable, MessageGone) as error:
             log.error("person not told", error=str(error))
         except Exception:

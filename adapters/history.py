@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from bot.context.source import Source
 from bot.domain import Conversation, Incoming, MessageRef, Reaction
 
 
@@ -28,3 +29,7 @@ class History(Protocol):
 
         In each place oldest first; what was heard already may be among it.
         """
+
+
+class FullHistory(History, Source, Protocol):
+    """Reading back, and what an answer needs besides: files, and what was said before."""

@@ -27,13 +27,22 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of ours, such as `/candor persona text …`: its name, and what came after it."""
+    """A command of ours, such as `/candor persona text …`: its name, and what came after it.
+
+    `parent` is the channel that a thread hangs in, as in `Incoming`.
+    """
 
     name: str
     text: str
     person: Person
     where: Conversation
     standing: Standing = NOBODY
+    parent: str | None = None
+
+    @property
+    def home(self) -> str:
+        """The channel whose persona and numbers are meant: `slack/C0123ABCD`."""
+        return f"{self.where.platform}/{self.parent or self.where.channel}"
 
 
 @dataclass(frozen=True, slots=True)

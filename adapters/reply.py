@@ -6,6 +6,8 @@ before it is repeated.
 """
 
 import asyncio
+from collections.abc import Sequence
+from typing import Literal
 
 import structlog
 
@@ -13,10 +15,13 @@ from adapters import wording
 from adapters.markdown import split
 from adapters.surface import Book, Content, Surface
 from bot.domain import Control, MessageRef, Turn
-from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
+from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable, WorkspaceGone
 from bot.insist import insist
 
 log = structlog.get_logger()
+
+Step = Literal["post", "edit"]
+"""One call of the platform that changes what is shown."""
 
 
 class Reply:
@@ -35,8 +40,8 @@ class Reply:
         # A notice that the store is away is all that is ever posted without an intention.
         self._may_have_notice = resumed and not turn.parts and turn.posting is None
         self._adding: asyncio.Task[None] | None = None
-        self.steps = 0
-        """Posts and edits that the platform took."""
+        self._length = 0
+        self._room = surface.limit
 
     @property
     def parts(self) -> tuple[MessageRef, ...]:
@@ -67,20 +72,65 @@ class Reply:
         though the store is away; with `final` messages that are left over are deleted. Raises
         PlatformUnavailable; calling again goes on where it stopped.
         """
+        while await self.step(text, controls=controls, is_note=is_note, final=final) is not None:
+            pass
+
+    async def step(
+        self,
+        text: str,
+        only: Step | None = None,
+        *,
+        controls: tuple[Control, ...] = (),
+        is_note: bool = False,
+        final: bool = False,
+    ) -> Step | None:
+        """Make the first call of those that `show` needs, unless it is another one than `only`.
+
+        Returns the one that is needed next, None when the text is shown. Raises as `show` does.
+        """
         if self._adding is not None:
             await self._added(self._adding)
         parts = [Content(part) for part in split(text, self._surface.limit, self._surface.measure)]
         if parts:
             parts[-1] = Content(parts[-1].text, controls)
+        needed = self._needed(parts)
+        if needed is not None:
+            step, part = needed
+            if only not in (None, step):
+                return step
+            if step == "post":
+                self._adding = asyncio.create_task(self._add(parts[part], part, is_note=is_note))
+                await self._added(self._adding)
+            else:
+                await self._edit(part, parts[part], urgent=final)
+            needed = self._needed(parts)
+        self._length = len(text)
+        if parts:
+            last = self._surface.measure(parts[-1].text)
+            self._room = 0 if needed else self._surface.limit - last
+        if needed is None and final:
+            await self._take_away(len(parts))
+            await self._surface.conclude()
+        return needed[0] if needed else None
+
+    def outgrown(self, length: int) -> bool:
+        """Whether a text of this length cannot have room in what is shown, by all that is known."""
+        return not self.is_empty and length - self._length > self._room
+
+    def _needed(self, parts: Sequence[Content]) -> tuple[Step, int] | None:
+        """The first call that is needed, and for which part."""
         for part, content in enumerate(parts):
             if part >= len(self._refs):
-                self._adding = asyncio.create_task(self._add(content, part, is_note=is_note))
-                await self._added(self._adding)
+                return "post", part
             if self._shown[part] != content:
-                await self._edit(part, content, urgent=final)
-        if final and self._unsure and self._intended is not None:
+                return "edit", part
+        return None
+
+    async def _take_away(self, num_parts: int) -> None:
+        """Delete the messages that the answer does not need."""
+        if self._unsure and self._intended is not None:
             await self._find_surplus(self._intended)
-        while final and len(self._refs) > len(parts):
+        while len(self._refs) > num_parts:
             await self._book.spare(self._turn, self._refs[-1])
             await self._surface.delete(self._refs[-1])
             self._refs.pop()
@@ -96,10 +146,11 @@ class Reply:
     async def _edit(self, part: int, content: Content, *, urgent: bool) -> None:
         try:
             await self._surface.edit(self._refs[part], content, turn=self._turn, urgent=urgent)
+        except WorkspaceGone:
+            raise
         except MessageGone as error:
             log.warning("part is gone", turn=self._turn, part=part, error=str(error))
         self._shown[part] = content
-        self.steps += 1
 
     async def _add(self, content: Content, part: int, *, is_note: bool) -> None:
         """Post a part, or find the one that an earlier post left.
@@ -127,7 +178,6 @@ class Reply:
         self._refs.append(ref)
         self._shown.append(None if repeated else posted)
         self._intended, self._unsure = None, False
-        self.steps += 1
         await self._book.add(self._turn, part, ref)
 
     async def _find_surplus(self, text: str) -> None:

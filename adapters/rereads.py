@@ -6,6 +6,7 @@ start. Each read goes through the platform's own budget.
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -54,6 +55,7 @@ class Rereads:
         while True:
             ref, is_doubtful = await self._next()
             try:
+                ref = await self._placed(ref)
                 if is_doubtful or not await self._glance(ref, history):
                     await self._voting.reread(ref, history.reactions)
             except MessageGone as error:
@@ -64,6 +66,13 @@ class Rereads:
                 await asyncio.sleep(getattr(error, "retry_after_s", None) or RETRY_S)
             except Exception:
                 log.exception("reactions not read back", message=ref.key)
+
+    async def _placed(self, ref: MessageRef) -> MessageRef:
+        """The message with its workspace, which not all who ask for it know."""
+        if ref.workspace:
+            return ref
+        conversation = await self._voting.conversation_of(ref)
+        return ref if conversation is None else replace(ref, workspace=conversation.workspace)
 
     async def _glance(self, ref: MessageRef, history: History) -> bool:
         """Whether a message was looked at together with others beside it.

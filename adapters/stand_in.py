@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from adapters.sandbox.discord import DiscordWorld
 from adapters.sandbox.people import handles
 from adapters.sandbox.server import Sandbox
-from adapters.sandbox.slack import SlackWorld
+from adapters.sandbox.slack import App, SecondWorld, SlackWorld
 from bot.errors import PortInUse
 from bot.settings import DiscordSettings, Settings, SlackSettings
 
@@ -32,24 +32,26 @@ async def stand_in(settings: Settings) -> AsyncIterator[StandIn]:
     PortInUse.
     """
     discord_token = settings.discord.token or _made_up("")
-    bot_token = settings.slack.bot_token or _made_up("xoxb-")
+    by_installing = settings.slack.client_id is not None
+    bot_token = None if by_installing else settings.slack.bot_token or _made_up("xoxb-")
     app_token = settings.slack.app_token or _made_up("xapp-")
     signing_secret = settings.slack.signing_secret or _made_up("")
     http = settings.slack.mode == "http"
     people = handles(settings.sandbox.people)
+    at = f"http://{settings.slack.host}:{settings.slack.port}"
+    slack_world = SlackWorld(
+        bot_token=bot_token.get_secret_value() if bot_token else None,
+        app_token=app_token.get_secret_value(),
+        signing_secret=signing_secret.get_secret_value(),
+        people=people,
+        events_url=f"{at}/slack/events" if http else None,
+        app=_app(settings.slack, f"{at}/slack/oauth_redirect"),
+    )
+    if by_installing:
+        SecondWorld(slack_world)
     sandbox = Sandbox(
         platforms=(
-            SlackWorld(
-                bot_token=bot_token.get_secret_value(),
-                app_token=app_token.get_secret_value(),
-                signing_secret=signing_secret.get_secret_value(),
-                people=people,
-                events_url=(
-                    f"http://{settings.slack.host}:{settings.slack.port}/slack/events"
-                    if http
-                    else None
-                ),
-            ),
+            slack_world,
             DiscordWorld(token=discord_token.get_secret_value(), people=people),
         ),
         people=people,
@@ -69,17 +71,26 @@ async def stand_in(settings: Settings) -> AsyncIterator[StandIn]:
         discord = DiscordSettings(
             token=discord_token,
             message_content=settings.discord.message_content,
+            sharded=settings.discord.sharded,
             api_url=f"{url}/discord/api/v10",
             gateway_url=f"{socket_url}/discord/gateway",
         )
         slack = SlackSettings(
             **{
-                **settings.slack.model_dump(exclude={"bot_token_file", "app_token_file"}),
+                **settings.slack.model_dump(
+                    exclude={
+                        "bot_token_file",
+                        "app_token_file",
+                        "client_secret_file",
+                        "token_key_file",
+                    }
+                ),
                 "bot_token": bot_token,
                 "app_token": app_token,
                 "signing_secret": signing_secret,
                 "signing_secret_file": None,
                 "api_url": f"{url}/slack/api",
+                "authorize_url": f"{url}/slack/oauth/v2/authorize",
             }
         )
         yield StandIn(url, settings.model_copy(update={"discord": discord, "slack": slack}))
@@ -89,7 +100,15 @@ async def stand_in(settings: Settings) -> AsyncIterator[StandIn]:
 
 def configured(settings: Settings) -> bool:
     """Whether any platform is configured."""
-    return settings.discord.token is not None or settings.slack.bot_token is not None
+    return settings.discord.token is not None or settings.slack.is_configured
+
+
+def _app(settings: SlackSettings, redirect_url: str) -> App | None:
+    """The app that workspaces of the sandbox install; None for one that is there by its token."""
+    if settings.client_id is None or settings.client_secret is None:
+        return None
+    client_secret = settings.client_secret.get_secret_value()
+    return App(settings.client_id, redirect_url, client_secret)
 
 
 def _made_up(prefix: str) -> SecretStr:

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from adapters.markdown import CodeFile, Dialect
-from bot.domain import Control, MessageRef
+from bot.domain import Control, MessageRef, Person
 
 Known = Callable[[MessageRef], Awaitable[bool]]
 """Whether a message is in the book, as a part of any answer."""
@@ -30,6 +30,10 @@ class Surface(Protocol):
     @property
     def scope(self) -> str:
         """What shares one edit budget with this place."""
+
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        """How the last part grows now: what `edit` will call."""
 
     async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         """Post a part; its buttons are the turn's. Raises PlatformUnavailable, MessageGone.
@@ -68,6 +72,25 @@ class Surface(Protocol):
         earlier call handed over, they may stand there already, and are not put there again. Raises
         PlatformUnavailable, after which the call may be repeated, MessageGone, and FilesRefused.
         """
+
+    async def seed(self, ref: MessageRef) -> None:
+        """Put both thumbs under a part, so that a vote is one click; they are no votes themselves.
+
+        Raises PlatformUnavailable, MessageGone.
+        """
+
+    @property
+    def is_discreet(self) -> bool:
+        """Whether what is told one person is seen by nobody else."""
+
+    async def tell(self, person: Person, text: str) -> None:
+        """Tell one person something that is no answer, privately where `is_discreet`.
+
+        Raises PlatformUnavailable, MessageGone.
+        """
+
+    async def conclude(self) -> None:
+        """All is shown, and nothing more will be. Raises PlatformUnavailable, MessageGone."""
 
     def busy(self) -> AbstractAsyncContextManager[None]:
         """Show that an answer is coming, for as long as the context is open."""

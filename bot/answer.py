@@ -6,26 +6,30 @@ Whoever shows the events closes the answer afterwards: until then another proces
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
+from bot.context.source import Source
 from bot.domain import Turn, TurnStatus
 from bot.errors import StoreUnavailable
-from bot.events import Anew, Ended, Event, Events, Text, Waiting
+from bot.events import Anew, Ended, Event, Events, Note, Text, Waiting
 from bot.generation import Generation
 from bot.insist import insist
 from bot.line import Line
 from bot.store.inbox import Inbox
-from bot.store.turns import Turns
+from bot.store.turns import Hush, Turns
 from bot.until import until
 
 log = structlog.get_logger()
 
 SAVE_S: Final = 0.5
 """The least time between two saves of a growing answer; what is lost in between is made again."""
+
+LOOK_S: Final = 2.0
+"""How often an answer that does not grow looks whether another process was told to stop it."""
 
 RETRY_S: Final = 0.5
 
@@ -43,10 +47,11 @@ class Answer:
         line: Line,
         generation: Generation,
         resume_s: float,
+        source: Source | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`resumed`: another process, or an earlier try, may have begun it; half of an answer is
-        not taken up after `resume_s` seconds."""
+        not taken up after `resume_s` seconds. `source` is where the question's context is read."""
         self.turn = turn
         self._resumed = resumed
         self._inbox = inbox
@@ -54,13 +59,17 @@ class Answer:
         self._line = line
         self._generation = generation
         self._resume_s = resume_s
+        self._source = source
         self._clock = clock
         self._text: list[str] = []
         self._grown = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._hush: Hush = "stopped"
 
-    def stop(self) -> None:
-        """Its question was deleted: say no more."""
+    def stop(self, why: Hush) -> None:
+        """Say no more: its question was deleted, or somebody stopped it."""
+        if why == "withdrawn" or not self._stopped.is_set():
+            self._hush = why
         self._stopped.set()
 
     async def events(self) -> Events:
@@ -77,7 +86,7 @@ class Answer:
             yield Text(self.turn.answer)
         saving = asyncio.create_task(self._save_growth())
         try:
-            ended = Ended("cancelled", "withdrawn")
+            ended: Ended | None = None
             async with aclosing(until(self._stopped, self._rest())) as events:
                 async for event in events:
                     self._note(event)
@@ -88,6 +97,8 @@ class Answer:
         finally:
             saving.cancel()
             await asyncio.gather(saving, return_exceptions=True)
+        if ended is None:
+            ended = Ended("cancelled", "withdrawn" if self._hush == "withdrawn" else None)
         await self._save_end(ended)
         yield ended
 
@@ -114,7 +125,9 @@ class Answer:
                     ended = begun or await self._turns.get(self.turn.id)
                     self.turn = ended or replace(self.turn, status="withdrawn")
                     if self.turn.withdrawn:
-                        self.stop()
+                        self.stop("withdrawn")
+                    elif self.turn.stopped and self.turn.finish is None:
+                        self.stop("stopped")  # one that is whole is shown as it is
                     return
                 await self._line.wait(self.turn.conversation.key)
             except StoreUnavailable as error:
@@ -127,12 +140,14 @@ class Answer:
     async def _rest(self) -> Events:
         """What is still to be said."""
         turn = self.turn
+        for note in turn.notes:
+            yield Note(note)
         if turn.finish is not None:  # only the showing was left
             yield Ended(turn.finish)
-        elif self._resumed and self._clock() - turn.created_at > self._resume_s:
+        elif self._resumed and self._clock() - turn.since > self._resume_s:
             yield Ended("error", "interrupted")
         else:
-            async with aclosing(self._generation.events(turn, turn.answer)) as events:
+            async with aclosing(self._generation.events(turn, turn.answer, self._source)) as events:
                 async for event in events:
                     yield event
 
@@ -145,19 +160,31 @@ class Answer:
         elif isinstance(event, Anew):
             self._text.clear()
             self._grown.set()
+        elif isinstance(event, Note):
+            notes = dict.fromkeys((*self.turn.notes, event.text))
+            self.turn = replace(self.turn, notes=tuple(notes))
 
     async def _save_growth(self) -> None:
-        """Save the text so far, again and again, until cancelled."""
+        """Save the text so far, again and again, until cancelled, and see whether it has to end
+        there, as another process was told."""
         while True:
-            await self._grown.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._grown.wait()
+            has_grown = self._grown.is_set()
             self._grown.clear()
             self.turn = replace(self.turn, answer="".join(self._text))
             try:
-                if await self._turns.progress(self.turn):
-                    self.stop()  # its question was deleted, as another process noticed
+                if has_grown:
+                    hush = await self._turns.progress(self.turn)
+                else:
+                    hush = await self._turns.hushed(self.turn.id)
+                if hush is not None:
+                    self.stop(hush)
             except StoreUnavailable as error:
                 log.warning("growing answer not saved", turn=self.turn.id, error=str(error))
-                self._grown.set()
+                if has_grown:
+                    self._grown.set()
             await asyncio.sleep(SAVE_S)
 
     async def _save_end(self, ended: Ended) -> None:

@@ -15,37 +15,19 @@ import structlog
 from filelock import FileLock, Timeout
 from redis.asyncio import Redis
 
-from adapters.border import Border
-from adapters.catch_up import CatchUp
-from adapters.discord.adapter import EDIT_INTERVAL_S as DISCORD_EDIT_INTERVAL_S
-from adapters.discord.adapter import DiscordAdapter
-from adapters.pacing import Pacing
-from adapters.side import Adapter, Side
-from adapters.slack.adapter import EDIT_INTERVAL_S as SLACK_EDIT_INTERVAL_S
-from adapters.slack.adapter import SlackAdapter
+from adapters.rooms import sides_of
+from adapters.side import Side
 from adapters.stand_in import configured, stand_in
-from bot.core import Chat
-from bot.domain import Platform, Release
+from bot.domain import Release
 from bot.errors import ConfigError, FatalError, ModelError, ModelUnavailable
-from bot.feedback.voting import Voting
-from bot.generation import Generation
-from bot.intake import Intake
 from bot.model import Model, Served
-from bot.parts import Parts
 from bot.release import release_of
 from bot.settings import Settings
 from bot.signals import Stop, stop_signals, unless
 from bot.socket_path import socket_path
 from bot.store.connection import connect
-from bot.store.inbox import Inbox
-from bot.store.people import People
-from bot.store.places import Places
 from bot.store.releases import Releases
-from bot.store.turns import Turns
-from bot.store.votes import Votes
 from bot.supervisor import Supervisor
-from bot.worker import Worker
-from bot.worker_name import worker_name
 
 log = structlog.get_logger()
 
@@ -91,7 +73,8 @@ async def run(
                 ):
                     if await unless(stop.asked, group.create_task(wait_until_up())):
                         served = await model.served()
-                        sides = await _sides(settings, client, model, served)
+                        release = await _released(settings, client, served)
+                        sides = sides_of(settings, client, model, release)
                         ready = Ready(tuple(sides), served.name, page)
                         await _serve(sides, group, stop, settings, lambda: announce(ready))
         except BaseExceptionGroup as errors:
@@ -128,89 +111,15 @@ async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
     await asyncio.gather(*calls)
 
 
-async def _sides(
-    settings: Settings, client: "Redis", model: Model, served: Served
-) -> dict[str, Side]:
-    """The sides of the configured platforms, over one chat core."""
+async def _released(settings: Settings, client: "Redis", served: Served) -> Release:
+    """The release that answers. Raises ConfigError when the model leaves no room for questions."""
     if served.context and served.context - settings.model.max_tokens < PROMPT_MIN:
         raise ConfigError(
             f"model.max_tokens = {settings.model.max_tokens} leaves no room for a question in the "
             f"model's context of {served.context}; allowed is up to {served.context - PROMPT_MIN}"
         )
-    release = await Releases(client).make_stable(
-        release_of(settings.model, served.name, time.time())
-    )
-    rooms = _Rooms(settings, client, model, release)
-    sides: dict[str, Side] = {}
-    if settings.slack.bot_token is not None:
-        slack = rooms.border(Pacing(SLACK_EDIT_INTERVAL_S))
-        catch_up = rooms.catch_up("slack", slack)
-        sides["Slack"] = rooms.side(
-            "slack", SlackAdapter(settings.slack, slack, catch_up, rooms.places), slack, catch_up
-        )
-    if settings.discord.token is not None:
-        discord = rooms.border(Pacing(DISCORD_EDIT_INTERVAL_S))
-        catch_up = rooms.catch_up("discord", discord)
-        adapter = DiscordAdapter(settings.discord, discord, catch_up, rooms.places)
-        sides["Discord"] = rooms.side("discord", adapter, discord, catch_up)
-    return sides
-
-
-class _Rooms:
-    """What both platforms share, and the making of what each has of its own."""
-
-    def __init__(self, settings: Settings, client: "Redis", model: Model, release: Release) -> None:
-        chat = settings.chat
-        self._settings = chat
-        self.places = Places(client)
-        self.turns, self._people = Turns(client), People(client)
-        self._inbox = Inbox(
-            client,
-            worker_name(settings.state_dir),
-            total=chat.max_waiting,
-            each=chat.max_waiting_conversation,
-        )
-        self._chat = Chat(
-            intake=Intake(self._inbox, self.turns, self._people, release.id),
-            inbox=self._inbox,
-            turns=self.turns,
-            generation=Generation(
-                turns=self.turns,
-                model=model,
-                release=release,
-                chat=chat,
-                wait_s=settings.model.wait_s,
-            ),
-            chat=chat,
-        )
-        self._voting = Voting(self.turns, Votes(client, self.turns, self._people), self._people)
-        self._book = Parts(self.turns, self._voting)
-
-    def border(self, pacing: Pacing) -> Border:
-        return Border(
-            self._chat,
-            self._voting,
-            self._people,
-            pacing,
-            self._book,
-            give_up_s=self._settings.resume_s,
-        )
-
-    def catch_up(self, platform: Platform, border: Border) -> CatchUp:
-        return CatchUp(
-            platform,
-            rereads=border.rereads,
-            turns=self.turns,
-            places=self.places,
-            asked_s=self._settings.catch_up_s,
-            voted_s=self._settings.votes_back_s,
-            is_holding=lambda: border.is_holding,
-        )
-
-    def side(self, platform: Platform, adapter: Adapter, border: Border, catch_up: CatchUp) -> Side:
-        room = self._settings.max_waiting
-        worker = Worker(self._inbox, self.turns, platform, adapter.answer, room=room)
-        return Side(adapter, border, worker, catch_up)
+    found = release_of(settings.model, served.name, time.time())
+    return await Releases(client).make_stable(found)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The command line: `candor run | serve | sandbox | votes | config | bench | soak`.
+"""The command line, as `candor --help` lists it.
 
 Every failure that a person can cure is one line on stderr and a non-zero exit status.
 """
@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
 import typer
@@ -20,10 +20,12 @@ from rich.table import Table
 
 from bot import config as configuration
 from bot import logs
+from bot.audit import audit
 from bot.bench.command import app as bench
 from bot.domain import Vote
-from bot.errors import FatalError, StoreUnavailable
-from bot.settings import Settings
+from bot.errors import ConfigError, FatalError, StoreUnavailable
+from bot.feedback.command import feedback
+from bot.settings import Settings, web_url
 from bot.signals import stop_signals, unless
 from bot.soak.command import soak
 
@@ -38,7 +40,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
+app.command()(feedback)
+app.command()(audit)
 app.command()(soak)
+slack = typer.Typer(help="What a Slack app needs.", no_args_is_help=True)
+app.add_typer(slack, name="slack")
 
 ConfigOption = Annotated[
     Path | None,
@@ -131,6 +137,34 @@ def votes(
     Console().print(table)
 
 
+@slack.command()
+def manifest(
+    mode: Annotated[
+        Literal["socket", "http"], typer.Option(help="How events arrive, as in slack.mode.")
+    ] = "socket",
+    url: Annotated[
+        str | None,
+        typer.Option(help="How Slack and people reach the bot, such as https://your-host."),
+    ] = None,
+) -> None:
+    """Print the manifest that a Slack app is made of."""
+    from adapters.slack.manifest import manifest as made
+
+    try:
+        found = made(mode, None if url is None else web_url(url))
+    except ValueError as error:
+        raise ConfigError(f"--url: {error}") from error
+    _say(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+
+
+@slack.command()
+def key() -> None:
+    """Print a new key for slack.token_key."""
+    from cryptography.fernet import Fernet
+
+    _say(Fernet.generate_key().decode())
+
+
 @app.command("config")
 def config_example() -> None:
     """Print every setting with its meaning and default, as config.example.toml."""
@@ -171,6 +205,8 @@ def _print_connection(given: Settings, made: Settings) -> None:
         "CANDOR_DISCORD_GATEWAY_URL": made.discord.gateway_url,
         "CANDOR_SLACK_API_URL": made.slack.api_url,
     }
+    if made.slack.client_id is not None:
+        lines["CANDOR_SLACK_AUTHORIZE_URL"] = made.slack.authorize_url
     secrets = {
         "CANDOR_DISCORD_TOKEN": (given.discord.token, made.discord.token),
         "CANDOR_SLACK_BOT_TOKEN": (given.slack.bot_token, made.slack.bot_token),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -43,6 +44,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
             raise ConfigError(
                 f"environment: {variable} is not a setting; see config.example.toml for all"
             )
+    _check_lists(environ)
     try:
         return Settings(**values)
     except ValidationError as error:
@@ -80,6 +82,8 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(each) for each in value)}]"
     text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{text}"'
 
@@ -96,6 +100,25 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not TOML: {error}") from error
+
+
+def _check_lists(environ: Mapping[str, str]) -> None:
+    """Raise ConfigError for a list that is not one: pydantic-settings does not tell which."""
+    lists = {
+        _variable(table, key) for table, key, field in fields() if isinstance(field.default, tuple)
+    }
+    for variable, value in environ.items():
+        if variable.upper() not in lists:
+            continue
+        try:
+            is_list = isinstance(orjson.loads(value), list)
+        except orjson.JSONDecodeError:
+            is_list = False
+        if not is_list:
+            raise ConfigError(
+                f"environment {variable} = {_shown(value)} should be a JSON list, "
+                'such as ["C0123ABCD"]'
+            )
 
 
 def _line(error: ValidationError, file: Path, environ: Mapping[str, str]) -> str:

@@ -1,24 +1,33 @@
 """The chat core of one process: from a message to an answer that outlives crashes.
 
 Knows no platform. A message is taken in once and queued (`intake`), and answered in its turn
-(`answer`), by this process or by the one that takes its place.
+(`answer`), by this process or by the one that takes its place. What people wish of an answer that
+there is comes before all queues (`hold`).
 """
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
+from bot.access import Refused
 from bot.answer import Answer
+from bot.context.source import Source
 from bot.domain import Incoming, MessageRef, Turn
 from bot.events import Ended
+from bot.gate import Gate
 from bot.generation import Generation
+from bot.hold import Hold
 from bot.insist import insist
 from bot.intake import Intake
 from bot.line import Line
 from bot.settings import ChatSettings
 from bot.store.inbox import Inbox, Taken
+from bot.store.places import Places
 from bot.store.turns import Turns
+from bot.store.wishes import Wishes
+from bot.words import word_of
 
 log = structlog.get_logger()
 
@@ -32,6 +41,8 @@ class Chat:
         intake: Intake,
         inbox: Inbox,
         turns: Turns,
+        wishes: Wishes,
+        places: Places,
         generation: Generation,
         chat: ChatSettings,
         clock: Callable[[], float] = time.time,
@@ -44,13 +55,35 @@ class Chat:
         self._clock = clock
         self._line = Line()
         self._answers: dict[str, Answer] = {}
+        self.hold = Hold(
+            wishes,
+            turns,
+            places,
+            generation.release.id,
+            intake.gate,
+            hush=self._hushed,
+            clock=clock,
+        )
 
-    async def take(self, incoming: Incoming, notice: MessageRef | None = None) -> Taken | None:
-        """Accept a message if it is a question for us; see `Intake.take`."""
-        return await self._intake.take(incoming, notice)
+    @property
+    def gate(self) -> Gate:
+        """Who may ask."""
+        return self._intake.gate
 
-    def answer(self, turn: Turn, *, resumed: bool = False) -> Answer:
-        """The answer to a turn of the inbox. Show its events, then `close` it here."""
+    async def take(
+        self, incoming: Incoming, notice: MessageRef | None = None
+    ) -> Taken | Refused | None:
+        """Accept a message if it is a question for us, or do what it wishes of an answer that there
+        is; see `Intake.take`."""
+        word = word_of(incoming.text)
+        obey = None if word is None else partial(self.hold.obey, word, incoming)
+        return await self._intake.take(incoming, notice, obey)
+
+    def answer(self, turn: Turn, *, resumed: bool = False, source: Source | None = None) -> Answer:
+        """The answer to a turn of the inbox. Show its events, then `close` it here.
+
+        `source` is where the question's files and what was said before it are read.
+        """
         answer = self._answers[turn.id] = Answer(
             turn,
             resumed=resumed,
@@ -59,6 +92,7 @@ class Chat:
             line=self._line,
             generation=self._generation,
             resume_s=self._settings.resume_s,
+            source=source,
             clock=self._clock,
         )
         return answer
@@ -93,4 +127,10 @@ class Chat:
         turn, what = found
         log.info("message deleted", turn=turn, message=ref.key, what=what)
         if what == "running" and (answer := self._answers.get(turn)):
-            answer.stop()
+            answer.stop("withdrawn")
+
+    def _hushed(self, turn: Turn) -> None:
+        """Somebody stopped an answer, which may be one of this process."""
+        if answer := self._answers.get(turn.id):
+            answer.stop("stopped")
+        self._line.moved(turn.conversation.key)  # it may be one that waits

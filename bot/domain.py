@@ -108,7 +108,9 @@ class Incoming:
 
     `text` is what the person wrote without the bot's mention. `thread` is the platform's id of the
     thread it stands in; `reply_to` the message that it answers, where the platform has replies.
-    `mentions_bot` and `mentions_others` tell who is addressed.
+    `mentions_bot`, `mentions_others` and `answers_bot` (a reply to a message of the bot's) tell who
+    is addressed. `parent` is the channel that a thread hangs in, where it has a channel id of its
+    own (Discord), and "" where that is not known.
     """
 
     ref: MessageRef
@@ -123,6 +125,8 @@ class Incoming:
     attachments: tuple[Attachment, ...] = ()
     quotes: tuple[Quote, ...] = ()
     standing: Standing = NOBODY
+    answers_bot: bool = False
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +182,23 @@ class Release:
 class Turn:
     """One question and its answer.
 
-    `answer` is what is saved of it, `finish` is set once the model has said all. `parts` are the
+    `attachments` are the files that came with the question, without their addresses; `quotes` the
+    messages inside it, `reply_to` the message that it answers. `answer` is what is saved of it,
+    `notes` what stands under it; `finish` is set once the model has said all. `parts` are the
     messages that show it, in order; `posting` is the text of the next one while it may be under
-    way. `files` tells of the files below it: None before they are posted, "" once they stand there,
-    else what tells them apart while they may be under way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
-    question was deleted while it was being answered.
+    way. `files` tells of the files below them: None before they are posted, "" once they stand
+    there, else what they are known by while they may be under way. `deleted` tells that a part was
+    deleted: its votes stay. `withdrawn` tells that the question was deleted once its answer had
+    begun, `stopped` that somebody stopped the answer.
+    `thread` is the platform's thread that the question stands in, where the conversation is wider
+    than that: a direct message on Slack.
+
+    An answer that was cut may be continued: `continued` is how often it was, `continued_at` when it
+    last was, and `kept` how many bytes in UTF-8 of it were there by then. Another answer to the
+    same question is a turn of its own, and `retry_of` is the first one.
+
+    `home` is the channel whose persona answers (a thread's parent), and `persona` that persona's
+    id, "" for none.
     """
 
     id: str
@@ -193,7 +209,11 @@ class Turn:
     release: str
     created_at: float
     status: TurnStatus = "waiting"
+    attachments: tuple[Attachment, ...] = ()
+    quotes: tuple[Quote, ...] = ()
+    reply_to: str | None = None
     answer: str = ""
+    notes: tuple[str, ...] = ()
     finish: FinishReason | None = None
     first_text_at: float | None = None
     finished_at: float | None = None
@@ -202,11 +222,34 @@ class Turn:
     files: str | None = None
     deleted: bool = False
     withdrawn: bool = False
+    stopped: bool = False
+    continued: int = 0
+    continued_at: float | None = None
+    kept: int = 0
+    retry_of: str | None = None
+    home: str = ""
+    persona: str = ""
+    thread: str = ""
 
     @property
     def is_open(self) -> bool:
         """Whether it has not ended."""
         return self.status in OPEN
+
+    @property
+    def first(self) -> str:
+        """The turn that asked the question first: itself, or the one that it tries again."""
+        return self.retry_of or self.id
+
+    @property
+    def since(self) -> float:
+        """When its answer was asked for: at first, or to go on."""
+        return self.continued_at or self.created_at
+
+    @property
+    def kept_text(self) -> str:
+        """What was there of the answer when it was last continued."""
+        return self.answer.encode()[: self.kept].decode(errors="ignore")
 
 
 @dataclass(frozen=True, slots=True)

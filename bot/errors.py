@@ -13,11 +13,16 @@ CandorError
 │   └── PlatformUnavailable  a platform does not answer, or asks us to wait
 └── RefusedError          what a person asked for cannot be done
     ├── MessageGone       the message was deleted, or may no longer be written to
+    │   └── WorkspaceGone the workspace took the bot out: nothing can be written there
     ├── TooLong           the question alone is over the model's limit
+    ├── Unreadable        a file that came with a question cannot be read
     └── Busy              too many questions are waiting
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from bot.context.material import Reason
 
 
 class CandorError(Exception):
@@ -80,8 +85,20 @@ class MessageGone(RefusedError):
     """The message or its channel was deleted, or may no longer be written to."""
 
 
+class WorkspaceGone(MessageGone):
+    """The workspace took the bot out, or its token back; it may be let in again."""
+
+
 class TooLong(RefusedError):
     """The question alone does not fit the model's context."""
+
+
+class Unreadable(RefusedError):
+    """A file that came with a question cannot be read; `reason` is one of `Reason`."""
+
+    def __init__(self, reason: "Reason") -> None:
+        super().__init__(f"a file cannot be read: {reason}")
+        self.reason = reason
 
 
 class Busy(RefusedError):

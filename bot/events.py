@@ -13,10 +13,12 @@ Problem = Literal[
     "model_refuses",
     "interrupted",
     "withdrawn",
+    "full",
     "error",
 ]
 """Why there is no whole answer; an adapter has the words. `interrupted`: too much time went by to
-go on with it; `withdrawn`: its question was deleted."""
+go on with it; `withdrawn`: its question was deleted; `full`: it was to go on, and there is no room
+for more of it in the model's context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,16 @@ class Anew:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What people should know of how the answer was made, such as a file that was not read.
+
+    Shown once, under the answer, and no part of it.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The answer is over; always the last event. `problem` is None when it is whole."""
 
@@ -46,5 +58,5 @@ class Ended:
     problem: Problem | None = None
 
 
-Event: TypeAlias = Waiting | Text | Anew | Ended
+Event: TypeAlias = Waiting | Text | Anew | Note | Ended
 Events: TypeAlias = AsyncGenerator[Event, None]

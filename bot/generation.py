@@ -1,4 +1,4 @@
-"""From a turn to what the model says: the prompt, the stream, and patience with both."""
+"""From a turn to what the model says: the stream, and patience with the model and the store."""
 
 import asyncio
 import time
@@ -8,6 +8,9 @@ from typing import Final
 
 import structlog
 
+from bot.composing import Composer
+from bot.context.gathering import Context
+from bot.context.source import Source
 from bot.domain import Release, Turn
 from bot.errors import (
     Busy,
@@ -16,17 +19,15 @@ from bot.errors import (
     StoreUnavailable,
     TooLong,
 )
-from bot.events import Anew, Ended, Events, Text, Waiting
+from bot.events import Anew, Ended, Events, Note, Text, Waiting
 from bot.model import Delta, Model
-from bot.prompt import Prompt, fit
-from bot.settings import ChatSettings
-from bot.store.turns import Turns
 
 log = structlog.get_logger()
 
 RETRY_S: Final = 0.5
-DEFAULT_CONTEXT: Final = 4096
-"""Tokens assumed where the model's server does not tell its context."""
+
+LEAST_SHARE: Final = 1 / 64
+"""Of a question's files: less is not tried where a server finds even that too long."""
 
 WHOLE: Final = frozenset({"stop", "length", "cancelled", "deadline"})
 """Ends of an answer that are no problem of the model's server."""
@@ -37,43 +38,50 @@ class Generation:
 
     def __init__(
         self,
-        *,
-        turns: Turns,
+        composer: Composer,
         model: Model,
-        release: Release,
-        chat: ChatSettings,
+        *,
         wait_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.release = release
-        self._turns = turns
+        """A model that is not there is waited for `wait_s` seconds."""
+        self._composer = composer
         self._model = model
-        self._settings = chat
         self._wait_s = wait_s
         self._clock = clock
 
-    async def events(self, turn: Turn, begun: str) -> Events:
+    @property
+    def release(self) -> Release:
+        """What answers."""
+        return self._composer.release
+
+    async def events(self, turn: Turn, begun: str, source: Source | None = None) -> Events:
         """The events of an answer, of which `begun` is there already.
 
-        Foreign trouble becomes the problem of the last one; the store is waited for.
+        `source` is where the question's files and what was said before it are read. Foreign trouble
+        becomes the problem of the last one; the store is waited for.
         """
         deadline = self._clock() + self._wait_s
         told: str | None = None
         new_text = False
         held: tuple[Turn, ...] = ()
-        window: Turn | None = None
+        first: str | None = None
+        context: Context | None = None
+        share = 1.0
         while True:
             try:
-                if window is not None:
-                    await self._turns.set_window(turn.conversation, window.id)
                 held = ()
-                prompt = await self._prompt(turn)
-                held = prompt.turns
+                context = context or await self._composer.gather(turn, source)
+                ask = await self._composer.compose(turn, context, first, share)
+                held, notes = ask.turns, ask.notes
                 stream = self._model.stream(
-                    prompt.messages, self.release.sampling, user=turn.asker.key, begun=begun
+                    ask.messages, ask.sampling, user=turn.asker.key, begun=begun
                 )
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
+                        for note in notes:  # not before the server has taken the prompt
+                            yield Note(note)
+                        notes = ()
                         if delta.restart:
                             begun = ""
                             yield Anew()
@@ -99,11 +107,15 @@ class Generation:
                 told = "store"
                 await asyncio.sleep(RETRY_S)
             except TooLong:
-                if not held:
-                    yield Ended("error", "too_long")
+                # The server counts more than we estimate: half of the memory is enough, or of
+                # what the question came with.
+                if held:
+                    first = (*held, turn)[(len(held) + 1) // 2].first
+                elif context is not None and context.can_shrink and share > LEAST_SHARE:
+                    share /= 2
+                else:
+                    yield Ended("error", "full" if turn.kept else "too_long")
                     return
-                # The server counts more than we estimate: half of the memory is enough.
-                window = (*held, turn)[(len(held) + 1) // 2]
             except Busy:
                 yield Ended("error", "busy")
                 return
@@ -111,38 +123,6 @@ class Generation:
                 log.error("model refuses", turn=turn.id, error=str(error))
                 yield Ended("error", "model_refuses")
                 return
-
-    async def _prompt(self, turn: Turn) -> Prompt:
-        served = await self._model.served()
-        budget = (served.context or DEFAULT_CONTEXT) - self.release.sampling.max_tokens
-        past = await self._memory(turn)
-        most = self._settings.history_turns
-        kept = past if len(past) <= most else past[len(past) - most // 2 :]
-        prompt = await fit(
-            system=self.release.system_prompt,
-            history=kept,
-            question=turn.text,
-            budget=budget,
-            count=self._model.count_tokens,
-        )
-        if prompt.trimmed or len(kept) < len(past):
-            first = prompt.turns[0] if prompt.turns else turn
-            await self._turns.set_window(turn.conversation, first.id)
-        return prompt
-
-    async def _memory(self, turn: Turn) -> list[Turn]:
-        """The turns before this one that the conversation's memory holds, oldest first.
-
-        Looks one turn further back than the memory goes, and past those that wait behind.
-        """
-        later = self._settings.max_waiting_conversation
-        history = await self._turns.history(
-            turn.conversation, self._settings.history_turns + 1 + later
-        )
-        ids = [past.id for past in history]
-        window = await self._turns.window(turn.conversation)
-        start = ids.index(window) if window in ids else 0
-        return history[start : ids.index(turn.id)] if turn.id in ids else []
 
 
 def _ended(delta: Delta) -> Ended:

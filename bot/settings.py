@@ -3,6 +3,9 @@
 What can be set, and nothing of where it comes from: `bot.config` reads files and environment.
 """
 
+import base64
+import binascii
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,8 +21,12 @@ DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant named Candor."
 """Short on purpose: of four prompts tried with the default model, the only one that it answers
 well under; a larger model takes more guidance."""
 
+_ID = re.compile(r"[A-Z][A-Z0-9]{2,30}|[0-9]{5,20}|dm")
+"""Slack's ids, Discord's snowflakes, and the name of what stands in no server of Discord."""
 
-def _web_url(value: str) -> str:
+
+def web_url(value: str) -> str:
+    """The URL of a web address, without a slash at its end. Raises ValueError for no such."""
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("should be a URL such as https://host/path")
@@ -53,10 +60,31 @@ def _not_empty(value: SecretStr) -> SecretStr:
     return SecretStr(value.get_secret_value().strip())
 
 
-WebUrl = Annotated[str, AfterValidator(_web_url)]
+def _vault_keys(value: SecretStr) -> SecretStr:
+    for key in value.get_secret_value().split(","):
+        try:
+            size = len(base64.b64decode(key.strip(), altchars=b"-_", validate=True))
+        except (binascii.Error, ValueError):
+            size = 0
+        if size != 32:
+            raise ValueError("should be keys made by `candor slack key`, with commas between them")
+    return value
+
+
+def _of_platform(value: str) -> str:
+    if not _ID.fullmatch(value):
+        raise ValueError(
+            "should be an id as the platform gives it (C0123ABCD, 1234567890), no name"
+        )
+    return value
+
+
+WebUrl = Annotated[str, AfterValidator(web_url)]
 SocketUrl = Annotated[str, AfterValidator(_socket_url)]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+VaultKeys = Annotated[SecretStr, AfterValidator(_not_empty), AfterValidator(_vault_keys)]
+Ids = tuple[Annotated[str, AfterValidator(_of_platform)], ...]
 
 
 class Section(BaseModel):
@@ -286,6 +314,11 @@ class DiscordSettings(Section):
         description="Ask for the privileged message content intent, which follow-ups in threads "
         "without a mention need",
     )
+    sharded: bool = Field(
+        default=False,
+        description="One connection for each shard that Discord recommends, in place of one for "
+        "all servers; needed from 2,500 servers on",
+    )
     api_url: WebUrl = Field(
         default="https://discord.com/api/v10", description="Base URL of the REST API"
     )
@@ -310,16 +343,65 @@ class SlackSettings(Section):
     mode: Literal["socket", "http"] = Field(
         default="socket", description="How events arrive: Socket Mode, or signed HTTP requests"
     )
-    host: str = Field(default="127.0.0.1", min_length=1, description="Address for events over HTTP")
-    port: int = Field(default=8020, ge=0, le=65535, description="Port for events over HTTP")
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address for events over HTTP, and for installing",
+    )
+    port: int = Field(
+        default=8020, ge=0, le=65535, description="Port for events over HTTP, and for installing"
+    )
+    client_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The app's client id, in place of bot_token: any workspace that the app is "
+        "shared with installs it at /slack/install, see docs/slack.md",
+    )
+    client_secret: Secret | None = Field(default=None, description="The app's client secret")
+    client_secret_file: Path | None = Field(
+        default=None, description="A file that holds `client_secret`"
+    )
+    token_key: VaultKeys | None = Field(
+        default=None,
+        description="Key that the workspaces' tokens are encrypted with in Redis, made by `candor "
+        "slack key`; of several with commas between them the first encrypts, and all decrypt",
+    )
+    token_key_file: Path | None = Field(default=None, description="A file that holds `token_key`")
+    redirect_url: WebUrl | None = Field(
+        default=None,
+        description="Where Slack sends people back to after installing, such as "
+        "https://your-host/slack/oauth_redirect; unset: the first that the app's settings list",
+    )
+    stream: bool = Field(
+        default=True,
+        description="Let answers in direct messages grow by Slack's native streams, in a thread "
+        "under the question; where Slack gives none, and when off, they grow by edits",
+    )
     api_url: WebUrl = Field(default="https://slack.com/api", description="Base URL of the Web API")
+    authorize_url: WebUrl = Field(
+        default="https://slack.com/oauth/v2/authorize",
+        description="Page on which people let the app into their workspace",
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is an app to be."""
+        return self.bot_token is not None or self.client_id is not None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.bot_token is None:
+        if self.bot_token is not None and self.client_id is not None:
+            raise ValueError(
+                "give bot_token, for one workspace, or client_id, for all that install the app"
+            )
+        if not self.is_configured:
             return self
-        if not self.bot_token.get_secret_value().startswith("xoxb-"):
+        if self.bot_token and not self.bot_token.get_secret_value().startswith("xoxb-"):
             raise ValueError("bot_token should start with xoxb-")
+        if self.client_id is not None and self.client_secret is None:
+            raise ValueError("client_id needs client_secret")
+        if self.client_id is not None and self.token_key is None:
+            raise ValueError("client_id needs token_key: make one with `candor slack key`")
         if self.mode == "socket" and self.app_token is None:
             raise ValueError("mode socket needs app_token")
         if self.app_token and not self.app_token.get_secret_value().startswith("xapp-"):
@@ -329,6 +411,46 @@ class SlackSettings(Section):
         return self
 
 
+class ContextSettings(Section):
+    """What a question is read with: its files, and what was written before it."""
+
+    thread_messages: int = Field(
+        default=100,
+        ge=0,
+        le=1000,
+        description="Messages of a thread, from before the bot was first asked in it, that are "
+        "read then, once; 0 reads none",
+    )
+    files: int = Field(
+        default=10, ge=0, le=50, description="Files of one question that are read; 0 reads none"
+    )
+    file_mb: float = Field(default=5, gt=0, le=100, description="Size of one such file, in MiB")
+    file_pages: int = Field(
+        default=200, ge=1, le=10_000, description="Pages of one PDF file that are read"
+    )
+    file_characters: int = Field(
+        default=200_000,
+        ge=1000,
+        le=5_000_000,
+        description="Characters of one file that are kept; the prompt holds as many of them as "
+        "the model's context has room for",
+    )
+    images: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether images go to the model, in OpenAI's form; `auto` sends them where the "
+        "model's server tells that it takes them",
+    )
+    read_s: float = Field(
+        default=30, gt=0, le=600, description="Seconds that fetching one file may take"
+    )
+    keep_days: float = Field(
+        default=30,
+        gt=0,
+        le=3650,
+        description="Days for which the text of files and threads is kept, for follow-ups",
+    )
+
+
 class SandboxSettings(Section):
     """The loopback Discord and Slack for newcomers and tests."""
 
@@ -336,6 +458,63 @@ class SandboxSettings(Section):
         default=8765, ge=0, le=65535, description="Port of the page, on 127.0.0.1; 0 takes any"
     )
     people: int = Field(default=4, ge=1, le=200, description="How many people sit at it")
+
+
+class VotesSettings(Section):
+    """How people vote on answers, besides reactions of their own."""
+
+    buttons: bool = Field(default=True, description="Buttons for a vote under each answer")
+    seed_reactions: bool = Field(
+        default=False, description="The bot puts both thumbs under each answer, to be clicked"
+    )
+
+
+class AccessSettings(Section):
+    """Who is answered, and where, by the platforms' own ids; deny wins, allow means only those."""
+
+    allow_workspaces: Ids = Field(
+        default=(),
+        description="Slack teams and Discord servers; `dm` is Discord's direct messages",
+    )
+    deny_workspaces: Ids = Field(default=(), description="Teams and servers never answered in")
+    allow_channels: Ids = Field(
+        default=(), description="Channels answered in, with their threads; not direct messages"
+    )
+    deny_channels: Ids = Field(default=(), description="Channels never answered in")
+    allow_people: Ids = Field(
+        default=(), description="People who are answered, beside those with one of allow_roles"
+    )
+    deny_people: Ids = Field(default=(), description="People who are never answered")
+    allow_roles: Ids = Field(
+        default=(),
+        description="Roles of Discord and user groups of Slack whose people are answered; a "
+        "direct message on Discord tells no roles",
+    )
+    deny_roles: Ids = Field(default=(), description="Roles whose people are never answered")
+    dms: bool = Field(default=True, description="Answer direct messages")
+    outside: bool = Field(
+        default=False, description="Answer people of other workspaces (Slack Connect)"
+    )
+    bots: Ids = Field(default=(), description="Bots and webhooks that are answered like people")
+    bots_in_a_row: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="Questions of bots answered in a conversation or channel with no person's in "
+        "between, so that two bots do not talk for ever",
+    )
+    moderators: Ids = Field(
+        default=(),
+        description="People who count as moderators, beside those who may manage messages "
+        "(Discord) and the workspace's admins (Slack)",
+    )
+    moderator_roles: Ids = Field(default=(), description="Roles whose people count as moderators")
+    contact: str = Field(
+        default="",
+        max_length=200,
+        description="Whom people ask about access and privacy, as it is shown to them; unset: "
+        "whoever runs me",
+    )
 
 
 class Settings(BaseSettings):
@@ -360,7 +539,10 @@ class Settings(BaseSettings):
     chat: ChatSettings = ChatSettings()
     discord: DiscordSettings = DiscordSettings()
     slack: SlackSettings = SlackSettings()
+    context: ContextSettings = ContextSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    votes: VotesSettings = VotesSettings()
+    access: AccessSettings = AccessSettings()
 
     @classmethod
     def settings_customise_sources(

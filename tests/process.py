@@ -1,6 +1,7 @@
 """Real candor processes, and a person at the sandbox's page, for end-to-end tests."""
 
 import asyncio
+import base64
 import os
 import re
 import signal
@@ -147,6 +148,56 @@ class Seat:
         """Take all reactions away, or all of one emoji, as a moderator."""
         body = {"channel": channel, "message": message, "emoji": emoji}
         await self._act("DELETE", f"{platform}/reactions", body)
+
+    async def press(
+        self, platform: str, channel: str, user: str, message: dict[str, Any], label: str
+    ) -> None:
+        """Press the button of a message whose label holds `label`."""
+        [button] = [each["id"] for each in message["buttons"] if label in each["label"]]
+        body = {"channel": channel, "user": user, "message": message["id"], "button": button}
+        await self._post(f"{platform}/press", body)
+
+    async def command(self, platform: str, channel: str, user: str, text: str) -> None:
+        """Type a slash command."""
+        await self._post(f"{platform}/command", {"channel": channel, "user": user, "text": text})
+
+    async def shortcut(
+        self, platform: str, channel: str, user: str, message: str, name: str
+    ) -> None:
+        """Use an entry of a message's menu."""
+        body = {"channel": channel, "user": user, "message": message, "name": name}
+        await self._post(f"{platform}/shortcut", body)
+
+    async def fill_in(self, platform: str, user: str, text: str) -> None:
+        """Wait for the form that opens, write into its one field, and send it."""
+        found: dict[str, Any] = {}
+
+        async def opened() -> bool:
+            url = f"{self.url}/control/{platform}/modal"
+            async with self.session.get(url, params={"user": user}) as response:
+                found.update((await response.json())["modal"] or {})
+            return bool(found)
+
+        await soon(opened, lambda: "no form was opened")
+        [field] = found["fields"]
+        body = {"user": user, "modal": found["id"], "values": {field["id"]: text}}
+        await self._post(f"{platform}/submit", body)
+
+    async def upload(
+        self, platform: str, channel: str, user: str, text: str, **files: bytes
+    ) -> str:
+        """Post a message with files, which are named `name_ending`; return its id."""
+        sent = [
+            {"name": name.replace("_", "."), "data": base64.b64encode(data).decode()}
+            for name, data in files.items()
+        ]
+        body = {"channel": channel, "user": user, "text": text, "files": sent}
+        return str((await self._post(f"{platform}/uploads", body))["id"])
+
+    async def forward(self, platform: str, channel: str, user: str, message: str, to: str) -> None:
+        """Forward a message to another channel."""
+        body = {"channel": channel, "user": user, "message": message, "to": to}
+        await self._post(f"{platform}/forward", body)
 
     async def arm(self, platform: str, kind: str, **options: object) -> None:
         """Arm a fault."""

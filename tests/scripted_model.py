@@ -21,8 +21,10 @@ class ScriptedModel:
 
     A piece that is an Exception breaks the connection off; one that is bytes is sent as it is.
     `refuse` is a status and an OpenAI error code to answer instead. With an `api_key`, only who
-    shows it is served; with `longest`, a prompt of more messages is refused for its length. Fields
-    named in `unknown` are refused, as OpenAI refuses fields that it does not know.
+    shows it is served; with `longest`, a prompt of more messages is refused for its length, and
+    with `longest_text` one of more characters. Fields
+    named in `unknown` are refused, as OpenAI refuses fields that it does not know. One that `sees`
+    tells so as OpenRouter does.
 
     Asked to go on with half an answer, it gives what `answer`, called without that half, has left
     after it: waits and faults that stand before the next word are behind it too. Half of another
@@ -30,9 +32,10 @@ class ScriptedModel:
     over the request, and `answer` is called with all messages.
     """
 
+    # What was said before a question stands above its own words, which are one paragraph here.
     answer: Callable[[list[dict[str, str]]], Sequence[Piece]] = lambda messages: (
         "I heard: ",
-        messages[-1]["content"],
+        messages[-1]["content"].rpartition("\n\n")[2],
     )
     context: int | None = 4096
     tokenize: bool = True
@@ -41,14 +44,18 @@ class ScriptedModel:
     requests: list[dict[str, Any]] = field(default_factory=list)
     api_key: str | None = None
     longest: int | None = None
+    longest_text: int | None = None
     unknown: tuple[str, ...] = ()
     continues: bool = True
+    sees: bool = False
     counted: int = 0
     running: int = 0
     url: str = ""
 
     async def models(self, _: web.Request) -> web.Response:
-        model = {"id": "scripted", "object": "model"}
+        model: dict[str, Any] = {"id": "scripted", "object": "model"}
+        if self.sees:
+            model["architecture"] = {"input_modalities": ["text", "image"]}
         return web.json_response(
             {"data": [{**model, "max_model_len": self.context} if self.context else model]}
         )
@@ -78,7 +85,10 @@ class ScriptedModel:
             *messages, last = messages
             half = last["content"]
         refuse = self.refuse
-        if self.longest is not None and len(messages) > self.longest:
+        size = sum(len(message["content"]) for message in messages)
+        if (self.longest is not None and len(messages) > self.longest) or (
+            self.longest_text is not None and size > self.longest_text
+        ):
             refuse = 400, "context_length_exceeded"
         if refuse is not None:
             status, code = refuse

@@ -9,7 +9,16 @@ from pathlib import Path
 import discord
 from typer.main import get_group
 
-from adapters.sandbox.slack import DEFAULT_SCOPES, DEFAULT_SUBSCRIPTIONS
+from adapters.commands_text import NAMES
+from adapters.sandbox.slack import (
+    DEFAULT_COMMANDS,
+    DEFAULT_SCOPES,
+    DEFAULT_SHORTCUTS,
+    DEFAULT_SUBSCRIPTIONS,
+)
+from adapters.slack.adapter import LEFT, STOPPED
+from adapters.slack.echo import ASK
+from adapters.slack.manifest import manifest
 from bot.cli import app
 from bot.config import example
 
@@ -77,11 +86,26 @@ def test_the_discord_link_asks_for_the_permissions_that_it_names() -> None:
 
 
 def test_the_slack_manifest_asks_for_what_the_bot_listens_to_and_calls() -> None:
-    manifest = json.loads((ROOT / "docs/slack-manifest.json").read_text("utf-8"))
+    manifest = json.loads((ROOT / "adapters/slack/manifest.json").read_text("utf-8"))
     events = set(manifest["settings"]["event_subscriptions"]["bot_events"])
     scopes = set(manifest["oauth_config"]["scopes"]["bot"])
     # Private channels and group messages, which the loopback Slack does not have.
-    assert events - set(DEFAULT_SUBSCRIPTIONS) == {"message.groups", "message.mpim"}
+    unmodelled = {"message.groups", "message.mpim", *LEFT}
+    assert events - set(DEFAULT_SUBSCRIPTIONS) <= unmodelled
+    assert {*LEFT, STOPPED, "message.im", "app_mention", "reaction_added"} <= events
     assert scopes <= set(DEFAULT_SCOPES)
     needed = {"app_mentions:read", "chat:write", "im:history", "reactions:read", "users:read"}
-    assert needed <= scopes
+    assert needed | {"commands", "assistant:write"} <= scopes
+
+
+def test_the_slack_manifest_offers_the_commands_and_the_menu_entry_that_the_bot_takes() -> None:
+    features, interactivity = manifest()["features"], manifest()["settings"]["interactivity"]
+    commands = features["slash_commands"]
+    assert tuple(one["command"] for one in commands) == DEFAULT_COMMANDS
+    assert all(one["should_escape"] for one in commands), "mentions have to come as such"
+    assert all(name in commands[1]["usage_hint"] for name in NAMES)
+    assert {one["name"]: one["callback_id"] for one in features["shortcuts"]} == DEFAULT_SHORTCUTS
+    assert set(DEFAULT_SHORTCUTS.values()) == {ASK}
+    assert interactivity["is_enabled"]
+    assert features["agent_view"]["agent_description"]
+    assert "assistant_view" not in features

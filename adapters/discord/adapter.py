@@ -6,52 +6,93 @@ caught up on from the channel's history.
 
 import asyncio
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import discord
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from adapters import wording
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.discord.connection import Connection
+from adapters.discord.commands import register, tree_of
+from adapters.discord.controls import listeners
+from adapters.discord.counter import Counter
+from adapters.discord.followup import FollowUpSurface
 from adapters.discord.gateway import GatewayClient, Terms
 from adapters.discord.history import DiscordHistory
-from adapters.discord.surface import DiscordSurface
-from adapters.discord.translate import incoming, reaction, workspace
+from adapters.discord.questions import Questions
+from adapters.discord.shards import Shards
+from adapters.discord.surface import DiscordSurface, after_which
+from adapters.discord.translate import AWAY, incoming, reaction, workspace
+from adapters.interaction import Desk
+from adapters.pacing import Pace, Way
+from adapters.rates import Window
+from adapters.surface import Surface
 from bot.domain import Conversation, Incoming, MessageRef, Turn
 from bot.settings import DiscordSettings
 from bot.store.places import Places
+from bot.store.tickets import Tickets
 
-EDIT_INTERVAL_S = 1.2
-"""Between two edits in a channel; about 5 in 5 s are let through (not documented)."""
+WINDOW = Window(5, 5.2)
+"""Posts, and edits, of a channel; 5 in 5 s are let through (not documented). A little more time,
+since the way there takes one call longer than another."""
+PACES: Mapping[Way, Pace] = {
+    "post": Pace(WINDOW),
+    "edit": Pace(WINDOW, 1.25, worth=30, kept_share=0.6),
+}
+"""How often answers are shown; up to five that end together wait for one window at most."""
 
 
 class DiscordAdapter:
     """Candor on Discord."""
 
     def __init__(
-        self, settings: DiscordSettings, border: Border, catch_up: CatchUp, places: Places
+        self,
+        settings: DiscordSettings,
+        border: Border,
+        catch_up: CatchUp,
+        places: Places,
+        tickets: Tickets,
+        desk: Desk | None = None,
     ) -> None:
+        """Without a `desk` questions are all that there is: no buttons work, and few commands."""
         if settings.token is None:
             raise ValueError("a Discord adapter needs discord.token")
         self._border = border
         self._catch_up = catch_up
+        self._tickets = tickets
+        questions = Questions(tickets, self.taken, catch_up.missed)
+        self.counter = Counter(desk, questions)
+        self._is_registered = False
         self._connected = asyncio.Event()
-        self._connection = Connection(
+        self._connection = Shards(
             settings.token.get_secret_value(),
             lambda terms: _Client(terms, self),
             content=settings.message_content,
+            sharded=settings.sharded,
             on_fresh=self._on_fresh,
             on_lost=catch_up.disconnected,
             on_resumed=self._on_resumed,
         )
-        self.history = DiscordHistory(self._connection.calls, places)
+        self.history = DiscordHistory(self._connection.calls, places, bots=border.bots)
         self.is_refusing = False
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
         # discord.py has its addresses as class attributes: one process, one Discord.
         Route.BASE = settings.api_url
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+
+    @property
+    def bots(self) -> frozenset[str]:
+        """The ids of bots whose messages may be questions."""
+        return self._border.bots
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What we could do here and may not, in a line each."""
+        return () if self._connection.reads_content else (wording.LACKS_CONTENT,)
 
     async def ready(self) -> None:
         """Wait until events arrive."""
@@ -68,7 +109,7 @@ class DiscordAdapter:
 
     async def answer(self, turn: Turn, resumed: bool) -> None:
         """Answer a turn of the inbox to its end."""
-        surface = self._surface(turn.question, turn.conversation)
+        surface = self._surface(turn.question, turn.conversation, after_which(turn))
         await self._border.answer(turn, surface, self.history, resumed=resumed)
 
     async def take(self, question: Incoming) -> None:
@@ -102,7 +143,16 @@ class DiscordAdapter:
         """Reactions were cleared, which does not tell whose."""
         self._border.rereads.doubt(ref)
 
-    def _surface(self, question: MessageRef, place: Conversation) -> DiscordSurface:
+    async def register(
+        self, client: discord.Client, tree: discord.app_commands.CommandTree[Any]
+    ) -> None:
+        """See to it that our commands are what Discord offers, once in this process."""
+        if not self._is_registered:
+            self._is_registered = await register(client, tree)
+
+    def _surface(self, question: MessageRef, place: Conversation, after: int = 0) -> Surface:
+        if question.workspace == AWAY:
+            return FollowUpSurface(self._connection.calls, self._tickets, question)
         guild = int(question.workspace) if question.workspace != workspace(None) else None
         return DiscordSurface(
             self._connection.calls,
@@ -110,6 +160,7 @@ class DiscordAdapter:
             guild,
             int(question.message),
             place.place == "channel",
+            after,
         )
 
     def _on_fresh(self) -> None:
@@ -128,11 +179,22 @@ class _Client(GatewayClient):
     def __init__(self, terms: Terms, adapter: DiscordAdapter) -> None:
         super().__init__(terms)
         self._adapter = adapter
+        self._tree = tree_of(self, adapter.counter)
+        if adapter.counter.has_desk:
+            self.add_dynamic_items(*listeners(adapter.counter.press, adapter.counter.open_form))
+
+    async def on_ready(self) -> None:
+        await super().on_ready()
+        await self._adapter.register(self, self._tree)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        if interaction.type is discord.InteractionType.modal_submit:
+            await self._adapter.counter.filled(interaction)
 
     async def on_message(self, message: discord.Message) -> None:
         if self.user is None or self._adapter.is_refusing:
             return
-        question = incoming(message, self.user)
+        question = incoming(message, self.user, bots=self._adapter.bots)
         if question is not None:
             await self._adapter.taken(question)
 

@@ -6,7 +6,7 @@ answers that grow there meet a limit once and not each, and none at all while Di
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -37,10 +37,20 @@ class _Channel:
 
 
 class Calls:
-    """The way to Discord. `current` gives the client of the moment, None before the first."""
+    """The way to Discord. `current` gives the client of the moment, None before the first.
 
-    def __init__(self, current: Callable[[], discord.Client | None]) -> None:
-        self._current = current
+    Where there are several shards, `knowing` gives the client for a channel, and `everyone` all.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], discord.Client | None],
+        *,
+        knowing: Callable[[int], discord.Client | None] | None = None,
+        everyone: Callable[[], Sequence[discord.Client | None]] | None = None,
+    ) -> None:
+        self._knowing = knowing or (lambda _: current())
+        self._everyone = everyone or (lambda: [current()])
         self._channels: dict[int, _Channel] = {}
         self._free_at = 0.0
 
@@ -52,9 +62,16 @@ class Calls:
         channel = self._channel(channel_id)
         try:
             async with asyncio.timeout(CALL_S), channel.turn:
-                return await self._insist(channel, call)
+                return await self._insist(channel, channel_id, call)
         except TimeoutError as error:
             raise PlatformUnavailable("Discord takes too long") from error
+
+    def clients(self) -> Sequence[discord.Client]:
+        """The clients of all shards. Raises PlatformUnavailable while one of them is not there."""
+        found = [one for one in self._everyone() if one is not None and one.user is not None]
+        if not found or len(found) < len(self._everyone()):
+            raise PlatformUnavailable("a part of Discord is not connected")
+        return found
 
     async def show_typing(self, channel_id: int) -> None:
         """Show "is typing", unless it is shown. Raises PlatformUnavailable, MessageGone."""
@@ -65,7 +82,9 @@ class Calls:
         channel.typed_at = now
         try:
             async with asyncio.timeout(TYPING_CALL_S):
-                await self._once(channel, lambda client: client.http.send_typing(channel_id))
+                await self._once(
+                    channel, channel_id, lambda client: client.http.send_typing(channel_id)
+                )
         except PlatformUnavailable:
             raise
         except Exception as error:
@@ -74,10 +93,12 @@ class Calls:
                 raise
             raise known from error
 
-    async def _insist(self, channel: _Channel, call: Callable[[discord.Client], Awaitable[T]]) -> T:
+    async def _insist(
+        self, channel: _Channel, channel_id: int, call: Callable[[discord.Client], Awaitable[T]]
+    ) -> T:
         for pause_s in (*PAUSES_S, None):
             try:
-                return await self._once(channel, call)
+                return await self._once(channel, channel_id, call)
             except Exception as error:
                 if pause_s is None or not is_passing(error):
                     known = ours(error)
@@ -89,11 +110,13 @@ class Calls:
             await asyncio.sleep(pause_s)
         raise AssertionError("the last try returns or raises")
 
-    async def _once(self, channel: _Channel, call: Callable[[discord.Client], Awaitable[T]]) -> T:
+    async def _once(
+        self, channel: _Channel, channel_id: int, call: Callable[[discord.Client], Awaitable[T]]
+    ) -> T:
         wait_s = max(channel.free_at, self._free_at) - time.monotonic()
         if wait_s > 0:
             raise PlatformUnavailable("Discord asked to wait", wait_s)
-        client = self._current()
+        client = self._knowing(channel_id)
         # Before the login there is no session, and after the end only a closed one.
         if client is None or client.user is None or client.is_closed():
             raise ConnectionError("no connection to Discord now")

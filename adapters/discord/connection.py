@@ -1,4 +1,5 @@
-"""The connection to Discord: one client at a time, replaced when it breaks.
+"""One connection to Discord, of the only shard or of one of several: one client at a time, replaced
+when it breaks.
 
 Owns the client and the way to call Discord through whichever is the current one. The client heals
 what it can (`gateway.py`); what escapes it ends in a new client after a pause, or, where Discord
@@ -26,7 +27,7 @@ NO_CONTENT = 4014
 REFUSED = {
     4004: "Discord refuses discord.token: copy the bot's token from the Developer Portal",
     4010: "Discord refuses the shard",
-    4011: "the bot is in too many servers for one connection",
+    4011: "the bot is in too many servers for its connections: set discord.sharded, or restart",
     4012: "Discord no longer serves this version of its Gateway",
     4013: "Discord refuses the bot's intents",
     NO_CONTENT: "Discord refuses the bot's intents",
@@ -39,7 +40,8 @@ class Connection:
 
     `make` makes a client of the terms it is given. `on_fresh` is called at each beginning of a
     session: at the start, and after a session was lost with all that happened meanwhile. `on_lost`
-    is called when events stop coming, `on_resumed` when they go on with nothing missed.
+    is called when events stop coming, `on_resumed` when they go on with nothing missed. `shard` is
+    its number and how many there are; None for the only one.
     """
 
     def __init__(
@@ -52,14 +54,26 @@ class Connection:
         on_lost: Callable[[], None],
         on_resumed: Callable[[], None],
         starts: Starts | None = None,
+        shard: tuple[int, int] | None = None,
     ) -> None:
         self._token = token
         self._make = make
         self._content = content
         self._on_fresh, self._on_lost, self._on_resumed = on_fresh, on_lost, on_resumed
         self._starts = starts or Starts()
+        self._shard = shard
         self._client: GatewayClient | None = None
         self.calls = Calls(lambda: self._client)
+
+    @property
+    def client(self) -> GatewayClient | None:
+        """The client of the moment, None before the first."""
+        return self._client
+
+    @property
+    def reads_content(self) -> bool:
+        """Whether messages that do not address us come with their content."""
+        return self._content
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises PlatformError when Discord refuses us."""
@@ -88,7 +102,14 @@ class Connection:
     async def _live(self) -> None:
         """The life of one client."""
         client = self._make(
-            Terms(self._content, self._starts, self._on_fresh, self._on_lost, self._on_resumed)
+            Terms(
+                self._content,
+                self._starts,
+                self._on_fresh,
+                self._on_lost,
+                self._on_resumed,
+                self._shard,
+            )
         )
         self._client = client
         try:

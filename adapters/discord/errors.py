@@ -7,8 +7,11 @@ import discord
 
 from bot.errors import MessageGone, PlatformUnavailable
 
-GONE: Final = frozenset({10003, 10008, 50001, 50005, 50007, 50013, 50083, 160002, 160005})
-"""Codes after which repeating is no use: unknown channel or message, no access, archived, …"""
+GONE: Final = frozenset(
+    {10003, 10008, 10015, 40094, 50001, 50005, 50007, 50013, 50027, 50083, 160002, 160005}
+)
+"""Codes after which repeating is no use: unknown channel or message, no access, archived, a token
+that has ended, follow-ups that are spent, …"""
 
 
 def is_passing(error: Exception) -> bool:

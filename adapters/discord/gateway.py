@@ -46,7 +46,7 @@ class Terms:
     `content` asks for the message content intent. `on_fresh` is called each time that a new
     session has begun and its guilds are known: what happened before it may have been missed.
     `on_lost` is called when events stop coming, and `on_resumed` when they come again in the same
-    session, with those that came meanwhile.
+    session, with those that came meanwhile. `shard` is its number and how many there are.
     """
 
     content: bool
@@ -54,6 +54,7 @@ class Terms:
     on_fresh: Callable[[], None]
     on_lost: Callable[[], None]
     on_resumed: Callable[[], None]
+    shard: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,11 @@ class GatewayClient(discord.Client):
             dm_reactions=True,
             message_content=terms.content,
         )
+        shard_id, shard_count = terms.shard or (None, None)
         super().__init__(
             intents=intents,
+            shard_id=shard_id,
+            shard_count=shard_count,
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,  # only raw events are used
             guild_ready_timeout=0.5,
@@ -121,7 +125,7 @@ class GatewayClient(discord.Client):
         failed = 0
         while not self.is_closed():
             if session is None:
-                await self._terms.starts.turn(self.http)
+                await self._terms.starts.turn(self.http, self.shard_id or 0)
             began = time.monotonic()
             socket = await self._open(session)
             if socket is None:
@@ -146,7 +150,7 @@ class GatewayClient(discord.Client):
     async def _open(self, session: _Session | None) -> DiscordWebSocket | None:
         """A connection on which IDENTIFY or RESUME is sent; None when there is none now."""
         # `initial` keeps discord.py from a wait of its own: starts are paced before this.
-        wanted: dict[str, Any] = {"initial": True}
+        wanted: dict[str, Any] = {"initial": True, "shard_id": self.shard_id}
         if session is not None:
             wanted |= {
                 "gateway": session.gateway,

@@ -1,7 +1,7 @@
 """What Discord still tells of what has happened there."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -9,10 +9,15 @@ from typing import Final
 
 import discord
 import structlog
+from discord.http import Route
 
 from adapters.discord.calls import Calls
-from adapters.discord.translate import emoji_of, incoming
-from bot.domain import Conversation, Incoming, MessageRef, Person, Reaction
+from adapters.discord.echo import asked
+from adapters.discord.talk import talk_before
+from adapters.discord.translate import AWAY, emoji_of, incoming
+from adapters.files import Files, Hosts
+from bot.context.material import Talk
+from bot.domain import Attachment, Conversation, Incoming, MessageRef, Person, Reaction, Turn
 from bot.errors import MessageGone
 from bot.feedback.signal import sign_of
 from bot.store.places import Places
@@ -36,21 +41,36 @@ _KINDS: Final = (discord.ReactionType.normal, discord.ReactionType.burst)
 class DiscordHistory:
     """Reading back through the client of the moment."""
 
-    def __init__(self, calls: Calls, places: Places) -> None:
+    def __init__(self, calls: Calls, places: Places, *, bots: Collection[str] = ()) -> None:
+        self._bots = bots
         self._calls = calls
         self._places = places
 
     async def question(self, ref: MessageRef) -> Incoming | None:
-        """A message as it stands now; None when it was deleted, or is no question any more."""
+        """A message as it stands now; None when it was deleted, or is no question any more.
+
+        Raises MessageGone where we are no member.
+        """
 
         async def read(client: discord.Client) -> Incoming | None:
             try:
                 message = await _place(client, ref).fetch_message(int(ref.message))
             except discord.NotFound:
                 return None
-            return incoming(message, client.user) if client.user else None
+            return read_back(message, client.user, self._bots) if client.user else None
 
+        _require_member(ref)
         return await self._calls.do(int(ref.channel), read)
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        """What was said before a first question, in its thread or in the messages that it replies
+        to. Raises MessageGone, too."""
+        return await talk_before(self._calls, first, most)
+
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
+        """A file's content, by its signed address; no token is shown. Raises Unreadable."""
+        hosts = Hosts(Route.BASE, "discordapp.com", "discordapp.net")
+        return await Files(hosts).fetch(file, most)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         """The reactions of people that may be votes. Raises MessageGone."""
@@ -75,6 +95,7 @@ class DiscordHistory:
                 if not user.bot
             ]
 
+        _require_member(ref)
         return await self._calls.do(int(ref.channel), read)
 
     async def beside(
@@ -85,7 +106,8 @@ class DiscordHistory:
 
     async def missed(self, since: float) -> AsyncIterator[Incoming]:
         """What people wrote since then in channels, active threads and known direct messages."""
-        for channel_id in await self._calls.do(0, lambda client: _later(client, since)):
+        later = [found for client in self._calls.clients() for found in _later(client, since)]
+        for channel_id in later:
             async for each in self._of(channel_id, since):
                 yield each
         for channel_id in await self._direct():
@@ -123,7 +145,8 @@ class DiscordHistory:
         for _ in range(PAGES):
             try:
                 page = await self._calls.do(
-                    channel_id, partial(_page, channel_id=channel_id, after=after)
+                    channel_id,
+                    partial(_page, channel_id=channel_id, after=after, bots=self._bots),
                 )
             except (MessageGone, discord.HTTPException) as error:
                 log.info("channel not caught up", channel=channel_id, error=str(error))
@@ -144,7 +167,9 @@ class _Page:
     last: int | None
 
 
-async def _page(client: discord.Client, *, channel_id: int, after: int) -> _Page:
+async def _page(
+    client: discord.Client, *, channel_id: int, after: int, bots: Collection[str]
+) -> _Page:
     """A page of the messages after one.
 
     Not discord.py's own `history`, in which a message that it cannot parse hides all that follow.
@@ -162,7 +187,7 @@ async def _page(client: discord.Client, *, channel_id: int, after: int) -> _Page
     for each in found:
         try:
             message = client._connection.create_message(channel=channel, data=each)
-            question = incoming(message, client.user) if client.user else None
+            question = read_back(message, client.user, bots) if client.user else None
         except Exception:
             log.exception("Discord message skipped", channel=channel_id, message=each["id"])
             continue
@@ -171,7 +196,19 @@ async def _page(client: discord.Client, *, channel_id: int, after: int) -> _Page
     return _Page(questions, int(found[-1]["id"]) if len(found) == PAGE else None)
 
 
-async def _later(client: discord.Client, since: float) -> list[int]:
+def read_back(
+    message: discord.Message, me: discord.ClientUser, bots: Collection[str] = ()
+) -> Incoming | None:
+    """A message as the question that it was: one that a person wrote, or asked by a command."""
+    return asked(message, me) or incoming(message, me, bots=bots)
+
+
+def _require_member(ref: MessageRef) -> None:
+    if ref.workspace == AWAY:
+        raise MessageGone("there is no way to read there")
+
+
+def _later(client: discord.Client, since: float) -> list[int]:
     """The channels and active threads of all servers in which something was written since then."""
     oldest = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
     spoken_in: list[discord.TextChannel | discord.VoiceChannel | discord.Thread] = [

@@ -35,11 +35,15 @@ class StartLimit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many starts are left of `total`, until they are counted anew in `reset_after_s`."""
+    """How many starts are left of `total`, until they are counted anew in `reset_after_s`.
+
+    Of the shards whose numbers leave the same rest by `max_concurrency`, one may start at a time.
+    """
 
     total: int
     remaining: int
     reset_after_s: float
+    max_concurrency: int = 1
 
 
 def pause_before_start(
@@ -66,15 +70,22 @@ class Starts:
 
     def __init__(self, *, spacing_s: float = SPACING_S) -> None:
         self._spacing_s = spacing_s
-        self._last: float | None = None
+        self._last: dict[int, float] = {}
+        self._turn = asyncio.Lock()
 
-    async def turn(self, http: StartLimit) -> None:
-        """Wait until a session may be started, and count it as started.
+    async def turn(self, http: StartLimit, shard: int = 0) -> None:
+        """Wait until a session of a shard may be started, and count it as started.
 
         Raises discord.LoginFailure when Discord no longer knows the token.
         """
+        async with self._turn:
+            await self._wait(http, shard)
+
+    async def _wait(self, http: StartLimit, shard: int) -> None:
         standing = await _standing(http)
-        since_s = None if self._last is None else time.monotonic() - self._last
+        lane = shard % standing.max_concurrency if standing else 0
+        last = self._last.get(lane)
+        since_s = None if last is None else time.monotonic() - last
         pause_s = pause_before_start(standing, since_s, spacing_s=self._spacing_s)
         if pause_s > self._spacing_s:
             log.warning(
@@ -83,7 +94,7 @@ class Starts:
                 in_s=round(pause_s),
             )
         await asyncio.sleep(pause_s)
-        self._last = time.monotonic()
+        self._last[lane] = time.monotonic()
 
 
 async def _standing(http: StartLimit) -> Standing | None:
@@ -94,6 +105,7 @@ async def _standing(http: StartLimit) -> Standing | None:
             total=int(limit["total"]),
             remaining=int(limit["remaining"]),
             reset_after_s=int(limit["reset_after"]) / 1000,
+            max_concurrency=max(1, int(limit.get("max_concurrency", 1))),
         )
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
         refusal = error.__cause__  # discord.py hides the answer behind GatewayNotFound

@@ -3,30 +3,51 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Literal
 
 import discord
 import structlog
 
 from adapters.discord.calls import TYPING_S, Calls
+from adapters.discord.controls import buttons
 from adapters.discord.translate import workspace
 from adapters.markdown import utf16_size
 from adapters.surface import Content, Known
-from bot.domain import MessageRef
+from bot.domain import MessageRef, Person, Turn
 from bot.errors import MessageGone, PlatformUnavailable
 
 log = structlog.get_logger()
 
 LIMIT = 2000
 """Characters of a message that a bot may send (docs.discord.com, Create Message)."""
+THUMBS = ("👍", "👎")
+MARGIN_S = 60.0
+"""How much later than Discord's our clock may be."""
 LOOK_BACK = 300
 """Messages after a question among which a lost part is looked for: three calls."""
+
+
+def after_which(turn: Turn) -> int:
+    """An id after which a lost part of a turn's answer must stand; 0 where none is known.
+
+    It was posted after the parts that are known; and for another try at a question, which may be an
+    old one, after that was asked for.
+    """
+    if turn.parts:
+        return int(turn.parts[-1].message)
+    if turn.retry_of is None:
+        return 0
+    at = datetime.fromtimestamp(turn.created_at - MARGIN_S, UTC)
+    return discord.utils.time_snowflake(at)
 
 
 class DiscordSurface:
     """The channel of a question, by what a store keeps of it.
 
-    With `is_reply` the first part is a reply to the question, as it should be where others talk,
-    too. Calls go through the client of the moment, so an answer outlives the one it began with.
+    What may have been posted, though we never heard so, has a later id than `after`. With
+    `is_reply` the first part is a reply to the question, as it should be where others talk, too.
+    Calls go through the client of the moment, so an answer outlives the one it began with.
     """
 
     limit = LIMIT
@@ -38,17 +59,25 @@ class DiscordSurface:
         guild_id: int | None,
         question_id: int,
         is_reply: bool,
+        after: int = 0,
     ) -> None:
         self._calls = calls
         self._channel_id = channel_id
         self._guild_id = guild_id
         self._question_id = question_id
+        self._after = max(question_id, after)
         self._is_reply = is_reply
+        self._shows = asyncio.Event()
 
     @property
     def scope(self) -> str:
         """Discord counts edits by channel."""
         return str(self._channel_id)
+
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        """Messages only grow by edits here."""
+        return "edit"
 
     def measure(self, text: str) -> int:
         """UTF-16 units: never fewer than what Discord counts."""
@@ -64,8 +93,9 @@ class DiscordSurface:
 
         async def send(client: discord.Client) -> discord.Message:
             channel = self._channel(client)
+            row = buttons(content.controls, turn) or discord.utils.MISSING
             if self._question_of(part) is None:
-                return await channel.send(content.text, nonce=nonce, suppress_embeds=True)
+                return await channel.send(content.text, nonce=nonce, suppress_embeds=True, view=row)
             reference = discord.MessageReference(
                 message_id=self._question_id,
                 channel_id=self._channel_id,
@@ -76,11 +106,14 @@ class DiscordSurface:
                 content.text,
                 nonce=nonce,
                 suppress_embeds=True,
+                view=row,
                 reference=reference,
                 mention_author=False,
             )
 
-        return self._ref(await self._calls.do(self._channel_id, send))
+        ref = self._ref(await self._calls.do(self._channel_id, send))
+        self._shows.set()
+        return ref
 
     async def edit(
         self, ref: MessageRef, content: Content, *, turn: str, urgent: bool = False
@@ -88,7 +121,9 @@ class DiscordSurface:
         """Replace what a part shows. Raises PlatformUnavailable, MessageGone."""
 
         async def edit(client: discord.Client) -> None:
-            await self._message(client, ref).edit(content=content.text)
+            await self._message(client, ref).edit(
+                content=content.text, view=buttons(content.controls, turn)
+            )
 
         await self._calls.do(self._channel_id, edit)
 
@@ -101,6 +136,15 @@ class DiscordSurface:
 
         await self._calls.do(self._channel_id, delete)
 
+    async def seed(self, ref: MessageRef) -> None:
+        """Put both thumbs under a part, where we may. Raises PlatformUnavailable, MessageGone."""
+        for thumb in THUMBS:
+
+            async def add(client: discord.Client, thumb: str = thumb) -> None:
+                await self._message(client, ref).add_reaction(thumb)
+
+            await self._calls.do(self._channel_id, add)
+
     async def find(self, text: str, *, turn: str, part: int, known: Known) -> MessageRef | None:
         """The message of a post whose answer was lost; None when there is none.
 
@@ -112,7 +156,7 @@ class DiscordSurface:
         question = self._question_of(part)
 
         async def alike(client: discord.Client) -> list[MessageRef]:
-            after = discord.Object(self._question_id)
+            after = discord.Object(self._after)
             return [
                 self._ref(one)
                 async for one in self._channel(client).history(limit=LOOK_BACK, after=after)
@@ -127,8 +171,22 @@ class DiscordSurface:
                 return ref
         return None
 
+    @property
+    def is_discreet(self) -> bool:
+        """Only an interaction is answered privately; a direct message to somebody who asked in a
+        channel would be a surprise."""
+        return self._guild_id is None
+
+    async def tell(self, person: Person, text: str) -> None:
+        """Tell one person something, as a reply to what they wrote. Raises PlatformUnavailable,
+        MessageGone."""
+        await self.post(Content(text), turn="", part=0)
+
+    async def conclude(self) -> None:
+        """Nothing: a message needs no end here."""
+
     def busy(self) -> AbstractAsyncContextManager[None]:
-        """Show "is typing"."""
+        """Show "is typing" until there is something to read."""
         return self._busy()
 
     @asynccontextmanager
@@ -141,12 +199,13 @@ class DiscordSurface:
             await asyncio.gather(typing, return_exceptions=True)
 
     async def _type(self) -> None:
-        while True:
+        while not self._shows.is_set():
             try:
                 await self._calls.show_typing(self._channel_id)
             except (PlatformUnavailable, MessageGone, discord.DiscordException) as error:
                 log.debug("typing not shown", error=str(error))
-            await asyncio.sleep(TYPING_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._shows.wait(), TYPING_S)
 
     def _question_of(self, part: int) -> int | None:
         """The message that a part refers to."""

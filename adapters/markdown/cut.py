@@ -41,13 +41,13 @@ class Cut:
         self._fill = fill
 
     def place(self) -> tuple[Place, bool]:
-        """Where to cut, and whether a span that began in an earlier part, or with this one, is cut.
+        """Where to cut, and whether that breaks a span.
 
         A part is at least half full, if no span forbids: a cut in its beginning would leave it
         needlessly short.
         """
         place = self._best()
-        return place, self._breaks(place, hopeless=True)
+        return place, self._breaks(place) or self._breaks(place, hopeless=True)
 
     def _best(self) -> Place:
         ranked = [(rank, at) for rank, at in self._borders() if self._fill(at)]
@@ -62,8 +62,9 @@ class Cut:
         early += [Place(self._over.line, at) for at in self._before_spans()]
         if early:
             return max(early, key=lambda place: (place.line, place.at))
-        least = self._begin.at if self._over.line == self._begin.line else 0
-        return inside[0] if inside else Place(self._over.line, max(self._over.at, least + 1))
+        if inside or self._over.line > self._begin.line:
+            return inside[0] if inside else self._over
+        return Place(self._over.line, max(self._over.at, self._begin.at + 1))
 
     def _borders(self, *, headings: bool = False) -> Iterator[tuple[Rank, Place]]:
         """The beginnings of lines where a part may end, the last first."""
@@ -79,7 +80,7 @@ class Cut:
         if before.kind in _CODE and before.kind != "close":
             return 2 if not before.content.strip() else 3
         is_known = number < self._over.line or line.kind == "blank"
-        if before.kind in ("rule", "head") or (is_known and line.kind == "rule"):
+        if before.kind == "head" or (before.kind == "rule" and not headings):
             return None
         if number == self._over.line and before.kind in ("text", "head") and self._is_rule_like():
             return None
@@ -152,8 +153,7 @@ class Cut:
             marks = _MARKS.match(self._paragraph(place.line), begin)
             begin = marks.end() if marks else begin
         return any(
-            span.holds(at) and (span.begin <= begin) is hopeless
-            for span in self._spans(place.line)
+            span.holds(at) and (span.begin <= begin) is hopeless for span in self._spans(place.line)
         )
 
     def _is_inside(self, place: Place) -> bool:

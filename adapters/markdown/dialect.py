@@ -6,7 +6,7 @@ from typing import Final
 
 Measure = Callable[[str], int]
 
-LEAST: Final = 256
+LEAST: Final = 64
 """The smallest limit: room for a code fence in nested quotes, closed and opened again, and text."""
 
 

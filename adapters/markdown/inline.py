@@ -15,7 +15,9 @@ from markdown_it.rules_inline.emphasis import tokenize as emphasis
 from markdown_it.rules_inline.strikethrough import tokenize as strikethrough
 
 LONGEST: Final = 20_000
-"""Characters of a paragraph that are read; a longer one is cut as if it had no spans."""
+MOST: Final = 300
+"""Characters of a paragraph that are read, and spans in it: one with more is cut as if it had
+none."""
 
 _URL: Final = re.compile(r"https?://\S+")
 _OPEN_LINK: Final = re.compile(r"!?\[[^\[\]]*(?:\](?:\([^()\s]*)?)?\Z|<https?:[^\s<>]*\Z")
@@ -50,8 +52,10 @@ def spans(text: str) -> tuple[Span, ...]:
     found = [*env["found"], *(Span(at, beyond) for at in env["open"])]
     for match in _URL.finditer(text):
         found.append(Span(match.start(), match.end() if match.end() < len(text) else beyond))
-    if match := _OPEN_LINK.search(text, max(0, len(text) - LONGEST // 4)):
-        found.append(Span(match.start(), beyond))
+    if open_link := _OPEN_LINK.search(text, max(0, len(text) - LONGEST // 4)):
+        found.append(Span(open_link.start(), beyond))
+    if len(found) > MOST:
+        return ()
     return tuple(sorted(found, key=lambda span: (span.begin, -span.end)))
 
 

@@ -179,10 +179,10 @@ class Page:
         parts: list[str] = []
         is_first = number == self._begin.line
         for box, prefix, begins in zip(line.boxes, line.prefixes, line.begins, strict=True):
-            if box.id in self._inherited and (prefix or is_first):
-                parts.append(self._inherited[box.id])
-            elif begins and not is_rest:
+            if begins and not is_rest:
                 parts.append(self._numbered(box, prefix))
+            elif box.id in self._inherited and (prefix or is_first):
+                parts.append(self._inherited[box.id])
             else:
                 parts.append(prefix)
         lead = "".join(parts)
@@ -198,7 +198,10 @@ class Page:
         """An item's marker, with the number that it shows where no item of its list is above."""
         if box.number is None or box.list in self._lists or self._begin == Place(0):
             return prefix
-        return re.sub(r"\d{1,9}", str(box.number)[:9], prefix, count=1)
+        shown = re.sub(r"\d{1,9}", str(box.number)[:9], prefix, count=1)
+        if len(shown) != len(prefix):  # the item's other lines are indented as far
+            self._inherited[box.id] = " " * len(shown)
+        return shown
 
     def _needs_gap(self, line: Line, number: int) -> bool:
         """Whether a line has to stand apart to begin its item: what is above is no item here.
@@ -206,7 +209,7 @@ class Page:
         CommonMark 0.31, section 5.3: only a list that begins with 1 may follow a paragraph.
         """
         last = self._last
-        if last is None or last.kind != "text" or not self._text[-1]:
+        if last is None or last.kind not in ("text", "row") or not self._text[-1]:
             return False
         is_rest = bool(last.boxes) and all(box.id in self._inherited for box in last.boxes)
         return is_rest and any(

@@ -5,7 +5,8 @@ cuts; each part stands by itself: fences closed and opened again, the head of a 
 lists with their numbers, quotes with their marks.
 
 While a text grows, the parts that another one follows stay what they are, with one exception:
-emphasis that is longer than a part is closed and opened again only once its end has been seen.
+emphasis or code in a line that is longer than a part is closed and opened again only once its end
+has been seen.
 """
 
 from collections.abc import Sequence
@@ -138,7 +139,9 @@ def _skip(lines: Sequence[Line], place: Place) -> Place:
     if blank < len(lines) and lines[blank].fence is not None:
         line = lines[blank]
         is_last = blank + 1 == len(lines)
-        begun = is_last and line.kind == "code" and line.fence and is_end_of(line.fence, line.content)
+        begun = (
+            is_last and line.kind == "code" and line.fence and is_end_of(line.fence, line.content)
+        )
         if (line.kind == "close" and number > 0) or begun:
             return _skip(lines, Place(blank + 1))
     return Place(number)

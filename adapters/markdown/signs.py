@@ -2,12 +2,10 @@
 
 from typing import Final
 
-import regex
+from wcwidth import iter_graphemes
 
 LONGEST: Final = 64
 """Characters that one sign may be made of; a longer chain is cut."""
-
-_SIGN: Final = regex.compile(r"\X")
 
 
 def between_signs(text: str, at: int, least: int = 0) -> int:
@@ -17,7 +15,10 @@ def between_signs(text: str, at: int, least: int = 0) -> int:
     """
     if at >= len(text):
         return at
-    begin = max(least, at - 4 * LONGEST)
-    places = [match.start() for match in _SIGN.finditer(text, begin, at + 1)]
-    place = max((place for place in places if least < place <= at), default=at)
-    return place if at - place <= LONGEST else at
+    place = begin = max(least, at - 4 * LONGEST)
+    best = at
+    for sign in iter_graphemes(text[begin : at + 1]):
+        if least < place <= at:
+            best = place
+        place += len(sign)
+    return best if at - best <= LONGEST else at

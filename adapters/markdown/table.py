@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from rich.cells import cell_len
+from wcwidth import wcswidth
 
 from adapters.markdown.dialect import Measure
 from adapters.markdown.inline import plain
@@ -29,6 +29,12 @@ def cells_of(row: str) -> list[str]:
     if row.endswith("|") and not row.endswith("\\|"):
         row = row[:-1]
     return [cell.strip().replace("\\|", "|") for cell in _PIPE.split(row)]
+
+
+def columns_of(text: str) -> int:
+    """The columns that a text takes where all characters are equally wide, or twice as wide."""
+    columns = wcswidth(text)
+    return columns if columns >= 0 else len(text)  # control characters have no width
 
 
 @dataclass(slots=True)
@@ -60,7 +66,7 @@ class Grid:
         return line * (number + 1) + extra  # and the rule
 
     def _with(self, cells: Sequence[str]) -> tuple[list[int], int]:
-        sizes = [min(WIDEST, cell_len(cell)) for cell in cells]
+        sizes = [min(WIDEST, columns_of(cell)) for cell in cells]
         pairs = _zipped(self._widths, sizes)
         extra = sum(max(0, self.measure(cell) - at) for cell, at in zip(cells, sizes, strict=True))
         return [max(pair) for pair in pairs], self._extra + extra
@@ -70,15 +76,15 @@ class Grid:
         shown = [[_TICKS.sub("``" + GUARD, plain(cell)) for cell in row] for row in self.rows]
         widths: list[int] = []
         for row in shown:
-            sizes = [min(WIDEST, cell_len(cell)) for cell in row]
+            sizes = [min(WIDEST, columns_of(cell)) for cell in row]
             widths = [max(pair) for pair in _zipped(widths, sizes)]
         to_right = [cell.endswith(":") and not cell.startswith(":") for cell in cells_of(rule)]
         to_right += [False] * len(widths)
         lines = [
             _BETWEEN.join(
-                " " * max(0, width - cell_len(cell)) + cell
+                " " * max(0, width - columns_of(cell)) + cell
                 if right
-                else cell + " " * max(0, width - cell_len(cell))
+                else cell + " " * max(0, width - columns_of(cell))
                 for cell, width, right in zip(row, widths, to_right, strict=False)
             ).rstrip()
             for row in shown

@@ -8,6 +8,7 @@ has, and headings underlined with `---` or `===`, which would change what the li
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 from markdown_it import MarkdownIt
@@ -19,7 +20,9 @@ GUARD: Final = "\u2060"
 """A word joiner: nothing to see, and a line that begins with it begins no block."""
 FENCE_MARKS: Final = 12
 LANGUAGE: Final = 24
-"""Characters of a fence's marks, and of its language, that are repeated in the next part."""
+NESTING: Final = 20
+"""The most characters of a fence's marks and of its language, and the most quotes and lists inside
+of each other, that are opened again in a next part. Small parts have room for less."""
 
 Kind = Literal[
     "blank", "text", "heading", "hr", "raw", "open", "code", "close", "head", "rule", "row"
@@ -30,6 +33,9 @@ are a table's."""
 _FENCE: Final = re.compile(r" {0,3}(?P<marks>`{3,}|~{3,})(?P<info>.*)", re.DOTALL)
 _QUOTE: Final = re.compile(r" {0,3}>[ \t]?")
 _MARKER: Final = re.compile(r"[ \t]*(?:[-+*]|\d{1,9}[.)])")
+
+_DEEP: Final = re.compile(r"(?:[\s>+*-]|\d{1,9}[.)])*(?=`{3}|~{3})")
+"""Up to the fence in a line that is deeper in quotes and lists than the parser goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +83,25 @@ class Line:
 def lines_of(text: str, dialect: Dialect) -> tuple[Line, ...]:
     """The lines of a text, without blank ones at its ends.
 
-    A fence with more marks than are repeated, or whose first line is longer than a quarter of a
-    part, is text. One that ends with its quote or list item has its closing line put in, as only
+    A fence with too many marks, or whose first line is longer than a quarter of a part, is text. So
+    is what stands in too many boxes. A fence that ends with its quote or list item has its closing line put in, as only
     CommonMark knows that it ended there.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip()
     if not text:
         return ()
     source = text.split("\n")
-    tokens = _MARKDOWN.parse(text)
+    parser = _parser(min(NESTING, dialect.limit // 16))
+    tokens = parser.parse(text)
     while guarded := _too_long(tokens, source, dialect):
         for number in guarded:
             source[number] = re.sub(r"[`~]", GUARD + r"\g<0>", source[number], count=1)
-        tokens = _MARKDOWN.parse("\n".join(source))
-    return tuple(_closed(_Reading(source).read(tokens)))
+        tokens = parser.parse("\n".join(source))
+    language = min(LANGUAGE, dialect.limit // 8)
+    lines = _Reading(source, language).read(tokens)
+    while lines and lines[-1].kind == "blank":
+        lines.pop()
+    return tuple(_closed(lines))
 
 
 def may_open(content: str) -> str:
@@ -105,14 +116,12 @@ def is_end_of(fence: Fence, content: str) -> bool:
     return bool(marks) and set(marks) == {fence.marks[0]} and len(marks) <= len(fence.marks)
 
 
-def _markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    markdown.disable(["reference", "lheading", "html_block"])
-    markdown.core.ruler.enableOnly(["block"])
-    return markdown
-
-
-_MARKDOWN: Final = _markdown()
+@lru_cache(maxsize=8)
+def _parser(nesting: int) -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": nesting}).enable("table")
+    parser.disable(["reference", "lheading", "html_block"])
+    parser.core.ruler.enableOnly(["block"])
+    return parser
 
 
 def _too_long(tokens: Iterable[Token], source: list[str], dialect: Dialect) -> list[int]:
@@ -123,7 +132,7 @@ def _too_long(tokens: Iterable[Token], source: list[str], dialect: Dialect) -> l
         if token.type == "fence"
         and token.map
         and (
-            len(token.markup) > FENCE_MARKS
+            len(token.markup) > min(FENCE_MARKS, dialect.limit // 10)
             or dialect.measure(source[token.map[0]]) > dialect.limit // 4
         )
     ]
@@ -132,8 +141,10 @@ def _too_long(tokens: Iterable[Token], source: list[str], dialect: Dialect) -> l
 class _Reading:
     """Lays a tree over its source's lines."""
 
-    def __init__(self, source: list[str]) -> None:
+    def __init__(self, source: list[str], language: int) -> None:
+        """`language`: the most characters of a fence's language."""
         self._source = source
+        self._language = language
         self._leaves: list[tuple[Kind, int, Fence | None]] = [("blank", -1, None)] * len(source)
         self._boxes: list[list[Box]] = [[] for _ in source]
         self._begins: list[list[bool]] = [[] for _ in source]
@@ -173,8 +184,8 @@ class _Reading:
                 self._leaf("raw", number, begin, end)
             case "fence":
                 words = token.info.split()
-                language = words[0][:LANGUAGE] if words and words[0].isascii() else ""
-                fence = Fence(token.markup, language, token.content)
+                is_name = bool(words) and words[0].isascii() and len(words[0]) <= self._language
+                fence = Fence(token.markup, words[0] if is_name else "", token.content)
                 self._leaf("code", number, begin, end, fence)
                 self._leaf("open", number, begin, begin + 1, fence)
             case "table_open":
@@ -219,6 +230,8 @@ class _Reading:
         is_blank = not rest.strip()
         if kind == "blank" and (not is_blank or any(self._begins[at])):
             kind, block = "text", -2 - at  # deeper than the parser goes, or an empty item
+            if match := _DEEP.match(rest):
+                rest = match[0] + GUARD + rest[match.end() :]
         if kind == "blank":
             rest = ""
         return Line(

@@ -11,9 +11,13 @@ from adapters.sandbox.platform import AuditView
 
 def audit_answer(found: Iterable[AuditView]) -> web.Response:
     """All messages for an auditor; their reactions by person, since a vote is a person's."""
-    body = orjson.dumps([_audited(one) for one in found])
+    return quick_answer([_audited(one) for one in found])
+
+
+def quick_answer(data: Any) -> web.Response:
+    """An answer that may be large, as JSON."""
     return web.Response(
-        body=body,
+        body=orjson.dumps(data),
         content_type="application/json",
         headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
     )

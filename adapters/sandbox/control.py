@@ -15,31 +15,41 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from adapters.sandbox.audit import audit_answer
+from adapters.sandbox.audit import audit_answer, quick_answer
 from adapters.sandbox.bodies import Body, error_answer, json_answer, shown, validated
 from adapters.sandbox.changes import Changes, TooManyListeners
 from adapters.sandbox.fault_routes import FaultRoutes
+from adapters.sandbox.interactive_routes import InteractiveRoutes, offered
 from adapters.sandbox.platform import (
     BOT_HANDLE,
     CHANNELS,
     DM,
     ControlError,
     Platform,
+    Upload,
 )
+from adapters.sandbox.removal_routes import RemovalRoutes
 from adapters.sandbox.requests import (
     ClearReactions,
     DeleteMessage,
     EditMessage,
+    ForwardMessage,
     MessagesQuery,
     PostMessage,
     PostReaction,
+    PutLimits,
+    UploadFiles,
 )
+from adapters.sandbox.stop_routes import StopRoutes
 
 HEARTBEAT_S = 15.0
 """A comment this often keeps proxies from cutting a quiet stream, and finds readers that left."""
 
 MIN_INTERVAL_S = 0.1
 """At most ten pieces of news a second: a page reads again after each."""
+
+MAX_UPLOAD_BYTES = 48 * 1024 * 1024
+"""A body that holds files, in base64."""
 
 WRITE_TIMEOUT_S = 10.0
 """A reader of the live updates that takes nothing for so long is cut off."""
@@ -73,12 +83,20 @@ class Control:
         app.router.add_get("/changes", self._stream_changes)
         app.router.add_get("/{platform}/messages", self._read_messages)
         app.router.add_post("/{platform}/messages", self._post_message)
+        app.router.add_post("/{platform}/uploads", self._upload)
+        app.router.add_post("/{platform}/forward", self._forward)
         app.router.add_patch("/{platform}/messages", self._edit_message)
         app.router.add_delete("/{platform}/messages", self._delete_message)
         app.router.add_post("/{platform}/reactions", self._post_reaction)
         app.router.add_delete("/{platform}/reactions", self._clear_reactions)
         app.router.add_get("/{platform}/audit", self._audit)
+        app.router.add_get("/{platform}/journal", self._read_journal)
+        app.router.add_post("/{platform}/journal", self._begin_journal)
+        app.router.add_post("/{platform}/limits", self._limit)
         app.add_routes(FaultRoutes(self._platform).routes())
+        app.add_routes(InteractiveRoutes(self._platform, self._people).routes())
+        app.add_routes(RemovalRoutes(self._platform).routes())
+        app.add_routes(StopRoutes(self._platform, self._people).routes())
         return app
 
     @web.middleware
@@ -104,6 +122,28 @@ class Control:
             text=body.text,
             thread=body.thread,
             reply_to=body.reply_to,
+        )
+        return json_answer({"id": message})
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        # A clone, since the limit for all other bodies is much lower.
+        request = request.clone(client_max_size=MAX_UPLOAD_BYTES)
+        body = await self._body(UploadFiles, request)
+        message = await platform.upload(
+            channel=body.channel,
+            user=body.user,
+            text=body.text,
+            files=[Upload(file.name, file.data) for file in body.files],
+            thread=body.thread,
+        )
+        return json_answer({"id": message})
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        body = await self._body(ForwardMessage, request)
+        message = await platform.forward(
+            channel=body.channel, message=body.message, user=body.user, to=body.to
         )
         return json_answer({"id": message})
 
@@ -152,6 +192,19 @@ class Control:
     async def _audit(self, request: web.Request) -> web.StreamResponse:
         return audit_answer(self._platform(request).audit())
 
+    async def _begin_journal(self, request: web.Request) -> web.StreamResponse:
+        await self._body(Body, request)
+        self._platform(request).journal.begin()
+        return json_answer({})
+
+    async def _read_journal(self, request: web.Request) -> web.StreamResponse:
+        return quick_answer(self._platform(request).journal.as_json())
+
+    async def _limit(self, request: web.Request) -> web.StreamResponse:
+        platform = self._platform(request)
+        platform.limit((await self._body(PutLimits, request)).name)
+        return json_answer({})
+
     async def _state(self, _request: web.Request) -> web.StreamResponse:
         return json_answer(
             {
@@ -163,6 +216,7 @@ class Control:
                         "name": name,
                         "connected": platform.connected(),
                         "activity": _activity(platform, self._people),
+                        **offered(platform),
                     }
                     for name, platform in self._platforms.items()
                 ],

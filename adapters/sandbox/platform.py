@@ -12,6 +12,7 @@ from aiohttp import web
 
 from adapters.sandbox.errors import ControlError as ControlError
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.journal import Journal
 
 CHANNELS: tuple[str, ...] = ("general", "random")
 """Public channels, by name."""
@@ -32,13 +33,23 @@ class ReactionView:
 
 
 @dataclass(frozen=True, slots=True)
+class ButtonView:
+    """One button under a message: `id` as the bot named it, `label` with its emoji, if any."""
+
+    id: str
+    label: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MessageView:
     """One message as the page and the tests see it.
 
     `id` is the platform's own message id (Discord snowflake, Slack ts), `user` a handle (the bot's
     is `candor`), `thread` the id of the message that the thread hangs under or None, `reply_to`
     the id of the message that this one answers to (Discord replies) or None. `text` shows mentions
-    as `@handle`. `edited` tells whether the message was ever edited.
+    as `@handle`. `edited` tells whether the message was ever edited, `buttons` are those under it
+    in their order, `private` tells that the person who looks is the only one to see it.
     """
 
     id: str
@@ -49,6 +60,8 @@ class MessageView:
     reply_to: str | None
     edited: bool
     reactions: tuple[ReactionView, ...]
+    buttons: tuple[ButtonView, ...] = ()
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +83,29 @@ class AuditView:
     bursts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that a person sends with a message."""
+
+    name: str
+    data: bytes
+
+
 class Platform(Protocol):
     """A loopback platform: its state, its wire protocol, and what a person can do in it.
 
-    `people` are the handles of those who sit at it, `faults` is what is armed to go wrong in it.
+    `people` are the handles of those who sit at it, `faults` is what is armed to go wrong in it,
+    `journal` what the bot did, `limits` the names of the rate limits that it can be put under.
     """
 
     name: Literal["discord", "slack"]
     people: tuple[str, ...]
     faults: Faults
+    journal: Journal
+    limits: tuple[str, ...]
+
+    def limit(self, name: str) -> None:
+        """Put the API under one of `limits`; raises ControlError for another name."""
 
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the platform's own routes under `/{name}/`.
@@ -103,6 +130,26 @@ class Platform(Protocol):
 
         `thread` is the id of the message to answer under; on Discord the thread is made when it
         does not exist yet. Raises ControlError for an unknown channel, person or message.
+        """
+
+    async def upload(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        files: Sequence[Upload],
+        thread: str | None = None,
+    ) -> str:
+        """Post files as a person, with a text that may be empty, and return the message's id.
+
+        Raises ControlError as `post` does, and for more than the platform takes.
+        """
+
+    async def forward(self, *, channel: str, message: str, user: str, to: str) -> str:
+        """Forward a message to a channel, as a person, and return the new message's id.
+
+        Raises ControlError for an unknown channel, person or message.
         """
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:

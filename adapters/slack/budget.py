@@ -5,52 +5,17 @@ too: each method has one `Budget`, and each channel of a post a lane of its own 
 callers come first, else who waits longest. A 429 pauses the whole method, and afterwards the calls
 go one by one, so that a limit which still holds is met by one call and not by a crowd.
 
-`adapters.pacing` decides how often growing answers are shown at all. One slot of it is mostly one
-`chat.update`, and its interval is that of this budget, so an edit that was paced does not wait
-here; what does are the further parts of a slot, calls that nobody paces, and all of them in a 429.
+`adapters.pacing` decides how often growing answers are shown at all, and whose. It gives its calls
+out at the same rates, so one that was paced does not wait here; what does are calls that nobody
+paces, and all of them in a 429.
 """
 
 import asyncio
 import heapq
 from dataclasses import dataclass, field
 
+from adapters.rates import Allowance, Rate
 from bot.errors import PlatformUnavailable
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """`burst` calls at once, and one more each `interval_s` seconds."""
-
-    burst: int
-    interval_s: float
-
-
-def tier(per_minute: int) -> Rate:
-    """A rate that stays within `per_minute` calls in any minute: a tenth of them at once."""
-    return Rate(burst=per_minute // 10, interval_s=60 / (per_minute - per_minute // 10))
-
-
-@dataclass(slots=True)
-class Allowance:
-    """What is left of a rate. Times are seconds on one clock, whichever it is."""
-
-    rate: Rate
-    full_at: float = 0.0
-    """When the whole burst is there again."""
-
-    @property
-    def next_at(self) -> float:
-        """When the next call may go."""
-        return self.full_at - (self.rate.burst - 1) * self.rate.interval_s
-
-    def take(self, now: float) -> None:
-        """Count a call."""
-        self.full_at = max(self.full_at, now) + self.rate.interval_s
-
-    def empty(self, until: float) -> None:
-        """Let no call go before `until`, and then one."""
-        burst_s = (self.rate.burst - 1) * self.rate.interval_s
-        self.full_at = max(self.full_at, until + burst_s)
 
 
 @dataclass(slots=True)
@@ -98,6 +63,14 @@ class Budget:
             raise PlatformUnavailable(
                 f"too many calls of {self._method} wait", max(0.0, state.left.next_at - loop.time())
             ) from error
+
+    def is_free(self) -> bool:
+        """Whether a call of the whole method could go now."""
+        lane = self._lanes.get("")
+        now = asyncio.get_running_loop().time()
+        if self._paused_until > now:
+            return False
+        return lane is None or (not lane.waiters and lane.left.calls(now) > 0)
 
     def pause(self, pause_s: float) -> None:
         """Let no call go for `pause_s` seconds."""

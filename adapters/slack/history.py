@@ -1,18 +1,21 @@
 """What Slack still tells of what has happened there."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from adapters.files import Files, Hosts
 from adapters.slack.calls import Calls
 from adapters.slack.errors import code
+from adapters.slack.talk import talk_before
 from adapters.slack.translate import incoming, standing
-from bot.domain import Conversation, Incoming, MessageRef, Reaction
-from bot.errors import MessageGone, PlatformUnavailable
+from bot.context.material import Talk
+from bot.domain import Attachment, Conversation, Incoming, MessageRef, Reaction, Turn
+from bot.errors import MessageGone, PlatformUnavailable, Unreadable, WorkspaceGone
 from bot.store.places import Places
 
 log = structlog.get_logger()
@@ -40,22 +43,49 @@ Message = Mapping[str, Any]
 class SlackHistory:
     """Reading back, for the bot's user of one workspace."""
 
-    def __init__(self, calls: Calls, who: Callable[[], tuple[str, str]], places: Places) -> None:
-        """`who` tells the workspace's team id and the bot's user id."""
+    def __init__(
+        self,
+        calls: Calls,
+        who: Callable[[], tuple[str, str]],
+        places: Places,
+        *,
+        is_alone: bool = True,
+        bots: Collection[str] = (),
+    ) -> None:
+        """`who` tells the workspace's team id and the bot's user id; `is_alone`: all of Slack's
+        conversations that are known are this workspace's. What `bots` write is read, too."""
+        self._bots = bots
         self._calls = calls
         self._who = who
         self._places = places
+        self._is_alone = is_alone
 
     async def question(self, ref: MessageRef) -> Incoming | None:
         """A message as it stands now; None when it was deleted, or is no question any more."""
         team, me = self._who()
         try:
             message = await self._message(ref)
+        except WorkspaceGone:
+            raise
         except MessageGone:
             return None
         except SlackApiError as error:
             raise PlatformUnavailable(f"Slack does not show a message: {code(error)}") from error
-        return incoming({**message, "channel": ref.channel}, team=team, me=me)
+        return incoming({**message, "channel": ref.channel}, team=team, me=me, bots=self._bots)
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        """What was said in a thread before its first question. Raises MessageGone, too."""
+        _, me = self._who()
+        return await talk_before(self._calls, first, most, me=me)
+
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
+        """A file's content; the bot's token is shown to Slack's own hosts. Raises Unreadable."""
+        client = self._calls.client
+        own = Hosts(client.base_url)
+        hosts = Hosts(client.base_url, "slack-files.com", "slack-edge.com")
+        if not file.url:
+            raise Unreadable("denied")  # it lies elsewhere, or is shown by a further call only
+        return await Files(hosts, trusted=own, token=client.token).fetch(file, most)
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         """The reactions of people on a message. Raises MessageGone, also where it is not shown."""
@@ -93,10 +123,13 @@ class SlackHistory:
 
         Raises StoreUnavailable, too.
         """
-        for channel in await self._channels():
+        channels = await self._channels()
+        for channel in channels:
             for question in await self._of(channel, self._written(channel, since)):
                 yield question
         for channel, root in await self._older_threads(since - THREADS_S):
+            if not self._is_alone and channel not in channels:
+                continue  # most likely another workspace's
             for question in await self._of(channel, self._replies(channel, root, since)):
                 yield question
 
@@ -107,6 +140,8 @@ class SlackHistory:
         team, me = self._who()
         try:
             found = await reading
+        except WorkspaceGone:
+            raise
         except MessageGone as error:
             log.info("channel not caught up", channel=channel, error=str(error))
             return []
@@ -114,7 +149,10 @@ class SlackHistory:
             log.warning("channel not caught up", channel=channel, error=code(error))
             return []
         found.sort(key=lambda each: _seconds(each, "ts"))
-        questions = [incoming({**each, "channel": channel}, team=team, me=me) for each in found]
+        questions = [
+            incoming({**each, "channel": channel}, team=team, me=me, bots=self._bots)
+            for each in found
+        ]
         return [question for question in questions if question is not None]
 
     async def _message(self, ref: MessageRef) -> Message:
@@ -122,7 +160,23 @@ class SlackHistory:
         answer = await self._calls.do(
             "reactions.get", channel=ref.channel, timestamp=ref.message, full=True
         )
-        return answer.get("message") or {}
+        message: Message = answer.get("message") or {}
+        return await self._told(ref, message) if message.get("user") == self._who()[1] else message
+
+    async def _told(self, ref: MessageRef, message: Message) -> Message:
+        """A message of ours with its metadata, which `reactions.get` does not tell."""
+        answer = await self._calls.do(
+            "conversations.replies",
+            channel=ref.channel,
+            ts=str(message.get("thread_ts") or ref.message),
+            oldest=ref.message,
+            latest=ref.message,
+            inclusive=True,
+            limit=2,
+            include_all_metadata=True,
+        )
+        found = [each for each in answer.get("messages") or () if each.get("ts") == ref.message]
+        return found[0] if found else message
 
     async def _channels(self) -> list[str]:
         """The channels that the bot is in."""
@@ -148,6 +202,7 @@ class SlackHistory:
             "conversations.history",
             "messages",
             channel=channel,
+            include_all_metadata=True,  # our echoes of questions are known by it
             oldest=f"{since - THREADS_S:.6f}",
             # With it the newest come first, which are what was missed.
             latest=f"{time.time() + AHEAD_S:.6f}",
@@ -161,7 +216,12 @@ class SlackHistory:
     async def _replies(self, channel: str, root: str, since: float) -> list[Message]:
         """The messages of a thread since then."""
         found = await self._pages(
-            "conversations.replies", "messages", channel=channel, ts=root, oldest=f"{since:.6f}"
+            "conversations.replies",
+            "messages",
+            channel=channel,
+            ts=root,
+            oldest=f"{since:.6f}",
+            include_all_metadata=True,
         )
         # The first message is always among them.
         return [each for each in found if each.get("ts") != root and _seconds(each, "ts") >= since]

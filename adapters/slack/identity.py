@@ -1,8 +1,9 @@
 """Who the bot is on Slack: asked once at the start, and watched from then on."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from slack_bolt.authorization import AuthorizeResult
@@ -12,7 +13,7 @@ from slack_sdk.errors import SlackApiError
 from adapters.backoff import Backoff
 from adapters.slack.calls import Calls
 from adapters.slack.errors import TokenRefused, code
-from bot.errors import PlatformError, PlatformUnavailable
+from bot.errors import MessageGone, PlatformError, PlatformUnavailable
 
 log = structlog.get_logger()
 
@@ -68,28 +69,41 @@ async def watch(calls: Calls, *, every_s: float = WATCH_S) -> None:
         await asyncio.sleep(every_s)
         try:
             await calls.do("auth.test")
-        except (PlatformUnavailable, SlackApiError) as error:
+        except (PlatformUnavailable, SlackApiError, MessageGone) as error:
             log.debug("Slack does not say who we are", error=str(error))
 
 
+class Bearer(Protocol):
+    """A workspace that is served."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who the bot is there."""
+
+    @property
+    def token(self) -> str:
+        """The bot's token there."""
+
+
 class Known(AsyncAuthorize):
-    """What bolt asks of each event: whose it is. Answered from what `identify` found.
+    """What bolt asks of each event: whose it is. Answered from what we know.
 
     Bolt's own asks `auth.test` at the first events, and acknowledges them, unread, when that fails.
     """
 
-    def __init__(self, token: str) -> None:
-        self._token = token
-        self.identity: Identity | None = None
+    def __init__(self, find: Callable[[str], Awaitable[Bearer | None]]) -> None:
+        """`find` finds a workspace by its id; what it raises leaves an event unacknowledged."""
+        self._find = find
 
     async def __call__(self, *, team_id: str | None, **_: Any) -> AuthorizeResult:
-        """The bot's authorization; raises PlatformUnavailable before it is known."""
-        if self.identity is None:
-            raise PlatformUnavailable("an event came before Slack said who we are")
+        """The bot's authorization; without a token for a workspace that is not served."""
+        found = await self._find(team_id or "")
+        if found is None:
+            return AuthorizeResult(enterprise_id=None, team_id=team_id)
         return AuthorizeResult(
             enterprise_id=None,
-            team_id=self.identity.team,
-            bot_user_id=self.identity.user,
-            bot_id=self.identity.bot or None,
-            bot_token=self._token,
+            team_id=found.identity.team,
+            bot_user_id=found.identity.user,
+            bot_id=found.identity.bot or None,
+            bot_token=found.token,
         )

@@ -6,10 +6,15 @@ conversation is the thread under it. The direct message's top level is a convers
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from bot.domain import Incoming, MessageRef, Person, Reaction
+from adapters.slack import enclosed
+from adapters.slack.echo import echoed
+from bot.domain import Incoming, MessageRef, Person, Reaction, Standing
+
+SLACKBOT: Final = "USLACKBOT"
+"""Slack's own bot, which comes as a user."""
 
 SPOKEN: Final = frozenset({None, "file_share", "thread_broadcast"})
 """Subtypes that a person writes; all others tell of joins, edits, topics and the like."""
@@ -21,15 +26,31 @@ _SPECIAL = re.compile(r"<!(?:subteam\^)?([A-Za-z0-9]+)(?:\|([^>]*))?>")
 _LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
 
 
-def incoming(event: Mapping[str, Any], *, team: str, me: str) -> Incoming | None:
+def incoming(
+    event: Mapping[str, Any],
+    *,
+    team: str,
+    me: str,
+    body: Mapping[str, Any] | None = None,
+    bots: Collection[str] = (),
+) -> Incoming | None:
     """A `message` or `app_mention` event as a possible question; None when it can be none.
 
-    `me` is the bot's user id; the author's name is left empty.
+    `me` is the bot's user id, `body` what surrounded the event; the author's name is left empty.
+    What the bots of these ids (their users', or `B…`) write may be one; of what we wrote ourselves,
+    only the echo of somebody's question.
     """
-    if event.get("subtype") not in SPOKEN or event.get("bot_id") or event.get("hidden"):
-        return None
+    if event.get("user") == me and event.get("subtype") in SPOKEN:
+        return echoed(event, team=team)
     user, channel, ts = (str(event.get(key) or "") for key in ("user", "channel", "ts"))
-    if not (user and channel and ts) or user == me:
+    bot = str(event.get("bot_id") or "") or (user if user == SLACKBOT else "")
+    if bot and (listed := next((each for each in (user, bot) if each in bots), None)):
+        user = listed  # an integration's message has no user
+    elif bot:
+        return None
+    if event.get("subtype") not in (SPOKEN | {"bot_message"} if bot else SPOKEN):
+        return None
+    if event.get("hidden") or not (user and channel and ts) or me in (user, event.get("user")):
         return None
     text = str(event.get("text") or "")
     mentioned = {match[1] for match in _MENTION.finditer(text)}
@@ -44,7 +65,22 @@ def incoming(event: Mapping[str, Any], *, team: str, me: str) -> Incoming | None
         thread=thread,
         mentions_bot=me in mentioned,
         mentions_others=bool(mentioned - {me}) or _SPECIAL.search(text) is not None,
+        attachments=enclosed.files(event),
+        quotes=enclosed.quotes(event, lambda quoted: plain(quoted, me)),
+        standing=Standing(is_outside=outside(event, body or {}, team=team), is_bot=bool(bot)),
+        answers_bot=event.get("parent_user_id") == me,
     )
+
+
+def outside(event: Mapping[str, Any], body: Mapping[str, Any], *, team: str) -> bool:
+    """Whether the person of an event belongs to another organisation (Slack Connect).
+
+    `body` is what surrounded the event, empty for a message that was read back: then whoever has
+    another team counts as outside, since a grid's own teams are told apart by it alone.
+    """
+    home = str(event.get("user_team") or event.get("team") or "")
+    inside = {"", team, str(body.get("enterprise_id") or body.get("context_enterprise_id") or "")}
+    return home not in inside and body.get("is_ext_shared_channel") is not False
 
 
 def changed(event: Mapping[str, Any], *, team: str, me: str) -> tuple[MessageRef, str] | None:

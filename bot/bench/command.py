@@ -3,10 +3,12 @@
 import asyncio
 import re
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import orjson
 import typer
@@ -15,6 +17,10 @@ from rich.console import Console
 from bot import config as configuration
 from bot import logs
 from bot.errors import ConfigError, ModelError
+from bot.settings import LogSettings
+
+if TYPE_CHECKING:
+    from bot.bench.reply_stage import Stage
 
 app = typer.Typer(help="Measure how fast it is.", no_args_is_help=True)
 
@@ -110,6 +116,81 @@ def engine(
     if json_file is not None:
         json_file.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2) + b"\n")
     sys.exit(0 if report.holds else 1)
+
+
+@app.command()
+def reply(
+    only: Annotated[
+        str | None,
+        typer.Option(help="Some of the stages: discord,slack-window,slack-bucket,slack-streams."),
+    ] = None,
+    scenarios: Annotated[
+        str | None, typer.Option(help="Some of the scenarios: one,ten,crowd,fifty.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all that was found.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep logs and state in this new folder.")
+    ] = None,
+) -> None:
+    """Measure how answers grow on the platforms, at sandboxes under the platforms' limits.
+
+    Exits with 1 when a target falls short.
+    """
+    from bot.bench import reply as measuring
+    from bot.bench import reply_screen, screen
+
+    if json_file is not None and not json_file.parent.is_dir():
+        raise ConfigError(f"--json: there is no directory {json_file.parent}")
+    logs.set_up(LogSettings(level="warning"))
+    stages = _stages(only, scenarios)
+    with _folder(keep) as folder:
+        try:
+            with screen.progress() as tell:
+                report = asyncio.run(measuring.run(stages, folder, tell))
+        except KeyboardInterrupt:
+            sys.exit(130)
+    reply_screen.show(report, Console(width=None if sys.stdout.isatty() else _WIDTH))
+    if json_file is not None:
+        json_file.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2) + b"\n")
+    sys.exit(0 if report.holds else 1)
+
+
+def _stages(only: str | None, scenarios: str | None) -> "tuple[Stage, ...]":
+    from bot.bench.reply import STAGES
+    from bot.bench.reply_stage import SCENARIOS
+
+    stages = _some("--only", only, [one.name for one in STAGES])
+    played = _some("--scenarios", scenarios, SCENARIOS)
+    chosen = (
+        replace(one, order=tuple(name for name in one.order if name in played))
+        for one in STAGES
+        if one.name in stages
+    )
+    return tuple(one for one in chosen if one.order)
+
+
+def _some(option: str, given: str | None, known: Collection[str]) -> set[str]:
+    """Those that are named; all, where none is."""
+    named = {part.strip() for part in given.split(",")} if given else set(known)
+    if unknown := named - set(known):
+        raise ConfigError(f"{option} {min(unknown)} should be of {', '.join(known)}")
+    return named
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """A folder for logs and state, which is gone afterwards unless it is to be kept."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="candor-bench-") as made:
+            yield Path(made)
+        return
+    try:
+        keep.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"--keep {keep} should be a new folder: {error.strerror}") from error
+    yield keep.resolve()
 
 
 def _numbers(text: str) -> tuple[int, ...]:

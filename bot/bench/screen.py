@@ -44,15 +44,16 @@ def show(report: Report, console: Console) -> None:
         ("Adapters", _ADAPTERS, [_adapters(row) for row in rows if isinstance(row, Adapters)]),
         ("Machine", _MACHINE, [_machine(row) for row in rows if isinstance(row, Machine)]),
         ("Decoding", _ROOFLINE, [_roofline(row) for row in rows if isinstance(row, Roofline)]),
-        ("Targets", _TARGETS, [_target(target) for target in report.targets]),
+        ("Targets", TARGETS, [target_row(target) for target in report.targets]),
     ):
         if cells:
-            console.print(_table(title, heads, cells))
+            console.print(table(title, heads, cells))
     for failed in _failed(rows):
         console.print(failed, style="red", markup=False, highlight=False)
 
 
-def _table(title: str, heads: Cells, rows: Iterable[Cells]) -> Table:
+def table(title: str, heads: Cells, rows: Iterable[Cells]) -> Table:
+    """A table of cells, the first of each row a name."""
     table = Table(title=title, title_justify="left")
     for number, head in enumerate(heads):
         table.add_column(head, justify="left" if number == 0 else "right", no_wrap=number == 0)
@@ -135,10 +136,11 @@ def _roofline(row: Roofline) -> Cells:
     )
 
 
-_TARGETS = ("target", "measured", "bound", "holds")
+TARGETS = ("target", "measured", "bound", "holds")
 
 
-def _target(target: Target) -> Cells:
+def target_row(target: Target) -> Cells:
+    """A target as a row under `TARGETS`."""
     sign = "≤" if target.is_most else "≥"
     found = _number(target.value, ".2f")
     return target.name, found, f"{sign} {target.bound}", "yes" if target.holds else "NO"

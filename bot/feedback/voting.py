@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
-from bot.domain import Conversation, MessageRef, Reaction
+from bot.domain import Conversation, MessageRef, Person, Reaction
 from bot.feedback.signal import sign_of
 from bot.store.people import People
 from bot.store.turns import Turns
-from bot.store.votes import Change, Moved, Votes
+from bot.store.votes import Change, Moved, Sign, Votes
 
 log = structlog.get_logger()
 
@@ -75,6 +75,23 @@ class Voting:
         late = self._clock() - reaction.at > LATE_S
         return late or before not in (None, reaction.present)
 
+    async def press(self, turn: str, person: Person, sign: Sign) -> Change | None:
+        """Apply the press of a button under an answer; None when there is no such turn.
+
+        Raises StoreUnavailable: the same call may be repeated at once.
+        """
+        if not await self.knows(turn):
+            return None
+        await self._people.remember(person)
+        change = await self._votes.press(turn, person, sign)
+        if change is not None:
+            log.info("vote", turn=turn, person=person.key, value=change.now, by="button")
+        return change
+
+    async def knows(self, turn: str) -> bool:
+        """Whether there is such a turn. Raises StoreUnavailable."""
+        return await self._turns.get(turn) is not None
+
     async def settle(self, ref: MessageRef) -> None:
         """Apply what waited for a message that is a part of an answer now.
 
@@ -85,7 +102,7 @@ class Voting:
             turn = await self._turns.answered_by(ref.key) if parked else None
             if turn is None:
                 return
-            for reaction in parked:
+            for reaction in await self._votes.wanted(turn, parked):
                 await self._apply(turn, reaction)
             await self._votes.forget_parked(ref)
 
@@ -119,13 +136,15 @@ class Voting:
         if turn is None:
             return False
         signs = [each for each in standing if sign_of(each.emoji)]
-        return any(_difference(signs, await self._votes.held(turn, ref)))
+        missing, extra = _difference(signs, await self._votes.held(turn, ref))
+        return bool(extra or await self._votes.wanted(turn, missing))
 
     async def _make(
         self, turn: str, ref: MessageRef, standing: Sequence[Reaction], known: int
     ) -> int:
         held = await self._votes.held(turn, ref)
         missing, extra = _difference(standing, held)
+        missing = await self._votes.wanted(turn, missing)
         changed = 0
         for reaction in (*extra, *missing):
             sign = sign_of(reaction.emoji)

@@ -6,13 +6,13 @@ asked anew.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from pydantic import BaseModel
 
 from bot.errors import ModelError
-from bot.model.chat import Message
+from bot.model.chat import Message, in_parts
 from bot.model.connection import Connection
 
 log = structlog.get_logger(__name__)
@@ -22,21 +22,50 @@ BYTES_PER_TOKEN: Final = 3.0
 a token for each sign of Chinese or Japanese."""
 MOST_BYTES_PER_TOKEN: Final = 5.0
 """The same for the beginning of an answer, and high, since what is counted there is cut off."""
+IMAGE_TOKENS: Final = 1500
+"""Of an image, about: 765 to 1,600 for what the common models make of a screenshot."""
 TEMPLATE_TOKENS: Final = 8
 """Tokens that a chat template adds to a message, about; used with BYTES_PER_TOKEN only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What the server serves: the model's name, and its context in tokens where it tells."""
+    """What the server serves: the model's name, and its context in tokens where it tells.
+
+    `sees` tells that the server says of it that it takes images; few servers say so.
+    """
 
     name: str
     context: int | None
+    sees: bool = False
 
 
 class _Model(BaseModel):
+    """A model of the list. Where and how a server tells of images is not agreed upon."""
+
     id: str
     max_model_len: int | None = None
+    architecture: Any = None  # OpenRouter: {"input_modalities": ["text", "image"]}
+    modalities: Any = None
+    input_modalities: Any = None
+    capabilities: Any = None  # Mistral: {"vision": true}; llama.cpp: ["multimodal"]
+
+    @property
+    def sees(self) -> bool:
+        """Whether it is said to take images."""
+        described = self.architecture if isinstance(self.architecture, dict) else {}
+        told = (
+            described.get("input_modalities"),
+            self.modalities,
+            self.input_modalities,
+            self.capabilities,
+        )
+        return any(
+            each.get(word) is True if isinstance(each, dict) else word in each
+            for each in told
+            if isinstance(each, dict | list)
+            for word in ("image", "vision", "multimodal")
+        )
 
 
 class _Models(BaseModel):
@@ -71,7 +100,7 @@ class Abilities:
                     f"the model server at {url} has no model {name!r}; it has "
                     + ", ".join(sorted(models))
                 )
-            self._served = Served(name, models[name].max_model_len)
+            self._served = Served(name, models[name].max_model_len, models[name].sees)
         return self._served
 
     def forget_served(self) -> None:
@@ -81,12 +110,16 @@ class Abilities:
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of a prompt, template included; an estimate where the server cannot count.
 
-        Raises ModelUnavailable, ModelError.
+        Of images always an estimate. Raises ModelUnavailable, ModelError.
         """
-        body = {"messages": list(messages), "add_generation_prompt": True}
+        texts: list[Message] = [
+            {"role": message["role"], "content": message["content"]} for message in messages
+        ]
+        images = IMAGE_TOKENS * sum(len(message.get("images", ())) for message in messages)
+        body = {"messages": in_parts(texts), "add_generation_prompt": True}
         if (count := await self._counted(body)) is not None:
-            return count
-        return sum(
+            return count + images
+        return images + sum(
             TEMPLATE_TOKENS + int(len(message["content"].encode()) / BYTES_PER_TOKEN) + 1
             for message in messages
         )

@@ -16,7 +16,7 @@ import structlog
 from bot.domain import Sampling
 from bot.errors import ModelError, ModelUnavailable, TooLong
 from bot.model.abilities import Abilities, Served
-from bot.model.chat import Delta, Message
+from bot.model.chat import Delta, Message, in_parts
 from bot.model.connection import CONNECT_S, Connection
 from bot.model.events import deltas_of
 
@@ -77,6 +77,13 @@ class Model:
         """
         return await self._abilities.count_tokens(messages)
 
+    async def count_begun(self, text: str) -> int:
+        """Tokens of the beginning of an answer; where the server cannot count, fewer than it has.
+
+        Raises ModelUnavailable, ModelError.
+        """
+        return await self._abilities.count_begun(text)
+
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling, *, user: str, begun: str = ""
     ) -> AsyncGenerator[Delta, None]:
@@ -103,7 +110,7 @@ class Model:
             return
         body: dict[str, object] = {
             "model": served.name,
-            "messages": list(messages),
+            "messages": in_parts(messages),
             "stream": True,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -187,7 +194,7 @@ def _continued(messages: Sequence[Message], half: str, left: int) -> dict[str, o
     if not half:
         return {}
     return {
-        "messages": [*messages, {"role": "assistant", "content": half}],
+        "messages": [*in_parts(messages), {"role": "assistant", "content": half}],
         "continue_final_message": True,
         "add_generation_prompt": False,
         "max_tokens": left,

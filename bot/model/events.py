@@ -1,5 +1,6 @@
 """A stream of server-sent events, read into the deltas of an answer."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, get_args
@@ -33,27 +34,56 @@ class _Chunk(BaseModel):
     error: object = None
 
 
+JOIN_S: Final = 0.08
+"""From one delta to the next at least, once an answer has some. What came meanwhile is one: nobody
+is shown more often, and each goes all the way through the bot."""
+YOUNG: Final = 16
+"""Deltas of an answer that come as they are: the first text is waited for."""
+
+
 async def deltas_of(stream: aiohttp.StreamReader) -> AsyncGenerator[Delta, None]:
     """The deltas, until `[DONE]` or the stream's end; none has `finish` if it ended without a word.
 
-    Raises ModelUnavailable for an error in the stream, or for what is no stream of this kind.
+    The first come at once, later ones joined. Raises ModelUnavailable for an error in the stream,
+    or for what is no stream of this kind.
     """
     finish: FinishReason | None = None
+    loop = asyncio.get_running_loop()
+    num_deltas = 0
     async with aclosing(_lines(stream)) as reads:
         async for lines in reads:
-            for line in lines:
-                if not line.startswith(b"data:"):
-                    continue
-                data = line[5:].strip()
-                if data == b"[DONE]":
-                    yield Delta(finish=finish or "stop")
-                    return
-                for choice in _choices(data):
-                    if choice.delta is not None and choice.delta.content:
-                        yield Delta(choice.delta.content)
-                    finish = _finish(choice) or finish
+            read_at = loop.time()
+            text: list[str] = []
+            try:
+                is_done, finish = _read(lines, text, finish)
+            finally:  # what came before an error counts
+                for piece in text if num_deltas < YOUNG else filter(None, ["".join(text)]):
+                    yield Delta(piece)
+                num_deltas += len(text)
+            if is_done:
+                yield Delta(finish=finish or "stop")
+                return
+            if num_deltas >= YOUNG:
+                await asyncio.sleep(read_at + JOIN_S - loop.time())
     if finish is not None:
         yield Delta(finish=finish)
+
+
+def _read(
+    lines: list[bytes], text: list[str], finish: FinishReason | None
+) -> tuple[bool, FinishReason | None]:
+    """Add to `text` what lines bring; whether they end the answer, and how it ended so far."""
+    for line in lines:
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            return True, finish
+        for choice in _choices(data):
+            if choice.delta is not None and choice.delta.content:
+                text.append(choice.delta.content)
+            finish = _finish(choice) or finish
+    return False, finish
 
 
 async def _lines(stream: aiohttp.StreamReader) -> AsyncGenerator[list[bytes], None]:

@@ -6,6 +6,7 @@ sent along with it, and of its text. A breach names the question, the messages a
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from bot.feedback.signal import sign_of
@@ -249,8 +250,8 @@ def _asked(question: Question | None, turn: StoredTurn | None) -> str:
 def _answered_at(question: Question) -> Place:
     """Where the answer to a question stands: on Slack in the thread that it begins."""
     place = question.place
-    if question.platform == "slack" and place.person is None and place.thread is None:
-        return Place(place.channel, None, question.id)
+    if question.platform == "slack" and place.thread is None:
+        return replace(place, thread=question.id)
     return place
 
 

@@ -197,6 +197,8 @@ class Person:
             root = Place(question.place.channel, None, question.id)
             on_slack = question.platform == "slack"
             (conversations.threads if on_slack else conversations.roots).append(root)
+        elif kind == "dm" and question.platform == "slack":
+            conversations.threads.append(Place("dm", self._handle, question.id))
         elif kind == "begun":
             conversations.threads.append(question.place)
         if question.platform == "discord" and kind in {"channel", "reply"}:

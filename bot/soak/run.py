@@ -5,7 +5,6 @@ until nothing changes any more, and audits.
 """
 
 import asyncio
-import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -30,13 +29,12 @@ from bot.soak.memory import memory_of
 from bot.soak.model import ModelServer, model_server
 from bot.soak.people import Person
 from bot.soak.plan import Plan
-from bot.soak.processes import running
 from bot.soak.sandbox import Message, Sandbox, Strike
+from bot.soak.sandbox_process import sandbox_process
 from bot.soak.store import Stored, read, used_memory
 from bot.soak.watch import Watch
 from bot.store.connection import Client, connect
 
-_SANDBOX_S: Final = 60.0
 _STEADY_S: Final = 3.0
 """So long nothing may change before a world without a breach is taken for the last one."""
 _GIVEN_UP_S: Final = 330.0
@@ -70,41 +68,14 @@ class _House:
 @asynccontextmanager
 async def _house(plan: Plan, folder: Path) -> AsyncIterator[_House]:
     state = folder / "state"
-    tokens = {
-        "CANDOR_DISCORD_TOKEN": secrets.token_hex(16),
-        "CANDOR_SLACK_BOT_TOKEN": f"xoxb-{secrets.token_hex(16)}",
-        "CANDOR_SLACK_APP_TOKEN": f"xapp-{secrets.token_hex(16)}",
-        "CANDOR_SLACK_SIGNING_SECRET": secrets.token_hex(16),
-    }
-    sandbox_settings = {
-        **tokens,
-        "CANDOR_SANDBOX_PORT": "0",
-        "CANDOR_STATE_DIR": str(folder / "sandbox"),
-        "CANDOR_SANDBOX_PEOPLE": str(plan.people),
-    }
     async with (
         model_server() as model,
-        running(
-            "sandbox", folder=folder, said=folder / "sandbox.log", settings=sandbox_settings
-        ) as process,
+        sandbox_process(folder, plan.people) as process,
         aiohttp.ClientSession() as session,
         connect(RedisSettings(), state) as client,
     ):
-        page = (await process.says(r"is ready: (http://\S+)", _SANDBOX_S))[1]
-        urls = {
-            name: (await process.says(rf"export {name}=(\S+)", _SANDBOX_S))[1]
-            for name in (
-                "CANDOR_DISCORD_API_URL",
-                "CANDOR_DISCORD_GATEWAY_URL",
-                "CANDOR_SLACK_API_URL",
-            )
-        }
-        wanted = tuple(f"CANDOR_{platform.upper()}_" for platform in plan.platforms)
-        platforms = {
-            name: value for name, value in (tokens | urls).items() if name.startswith(wanted)
-        }
         bot_settings = {
-            **platforms,
+            **process.settings(plan.platforms),
             "CANDOR_STATE_DIR": str(state),
             "CANDOR_MODEL_URL": model.url,
             "CANDOR_LOG_FORMAT": "json",
@@ -115,7 +86,7 @@ async def _house(plan: Plan, folder: Path) -> AsyncIterator[_House]:
             # A long memory would only make requests large.
             "CANDOR_CHAT_HISTORY_TURNS": "6",
         }
-        sandbox = Sandbox(page, session)
+        sandbox = Sandbox(process.url, session)
         people = await sandbox.people()
         yield _House(
             model, sandbox, people, client, Keeper(folder, folder / "bot.log", bot_settings)

@@ -61,6 +61,24 @@ class Strike:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a message of the bot showed from `at` on, in seconds of Unix time."""
+
+    id: str
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What the bot showed, and its calls by name: all, and those that a rate limit refused."""
+
+    versions: tuple[Version, ...]
+    calls: Mapping[str, int]
+    limited: Mapping[str, int]
+
+
 class Sandbox:
     """The control API at `url`; the session is the caller's."""
 
@@ -143,6 +161,25 @@ class Sandbox:
             raise SoakError(f"more faults struck on {platform} than the sandbox's ledger keeps")
         return tuple(
             Strike(platform, one["kind"], one["channel"], one["at"]) for one in ledger["fired"]
+        )
+
+    async def limit(self, platform: Platform, name: str) -> None:
+        """Put the platform's API under rate limits."""
+        await self._call("POST", f"{platform}/limits", {"name": name})
+
+    async def begin_journal(self, platform: Platform) -> None:
+        """Keep from now on what the bot's messages show, and its calls."""
+        await self._call("POST", f"{platform}/journal", {})
+
+    async def journal(self, platform: Platform) -> Journal:
+        """What was kept. Raises SoakError when that is not all."""
+        kept = await self._call("GET", f"{platform}/journal")
+        if kept["num_versions"] > len(kept["versions"]):
+            raise SoakError(f"more was shown on {platform} than the sandbox's journal keeps")
+        return Journal(
+            tuple(Version(one["id"], one["at"], one["text"]) for one in kept["versions"]),
+            kept["calls"],
+            kept["limited"],
         )
 
     async def _call(self, method: str, path: str, body: object = None) -> Any:

@@ -1,11 +1,13 @@
--- A message was deleted: a question is withdrawn, the turn of an answer's part is marked; its votes
--- stay. A part that we deleted ourselves, being surplus, is no news.
+-- A message was deleted: a question is withdrawn, with all tries to answer it; the turn of an answer's
+-- part is marked; its votes stay. A part that we deleted ourselves, being surplus, is no news.
 --
 -- KEYS[1] message:{message}   KEYS[2] gone:{message}
 -- ARGV[1] prefix of turn:{turn}   ARGV[2] seconds that a deletion waits for its message
+-- ARGV[3] prefix of retries:{turn}
 --
--- Returns {turn, "withdrawn"} (a question whose answer had not begun), {turn, "running"} (one that
--- is being answered), {turn, "part"} (the first time), or {}.
+-- Returns {turn, what} or {}: what is "withdrawn" (its answer had not begun), "running" (it is being
+-- answered), or "part" (the first time that a part of it is deleted). Of a question's tries it is the
+-- last one that was open.
 
 local found = redis.call("GET", KEYS[1])
 if not found then
@@ -24,13 +26,17 @@ if role == "part" then
   redis.call("HSET", key, "deleted", "1")
   return { turn, "part" }
 end
-local status = redis.call("HGET", key, "status")
-if status == "waiting" then
-  redis.call("HSET", key, "status", "withdrawn")
-  return { turn, "withdrawn" }
+local what = {}
+for _, each in ipairs({ turn, unpack(redis.call("LRANGE", ARGV[3] .. turn, 0, -1)) }) do
+  local status = redis.call("HGET", ARGV[1] .. each, "status")
+  if status == "waiting" then
+    redis.call("HSET", ARGV[1] .. each, "status", "withdrawn")
+    what = { each, "withdrawn" }
+  elseif status then
+    redis.call("HSET", ARGV[1] .. each, "withdrawn", "1")
+    if status == "running" then
+      what = { each, "running" }
+    end
+  end
 end
-if status == "running" then
-  redis.call("HSET", key, "withdrawn", "1")
-  return { turn, "running" }
-end
-return {}
+return what

@@ -2,8 +2,13 @@
 --
 -- KEYS[1] open:{conversation}   ARGV[1] turn   ARGV[2] prefix of turn:{turn}
 --
--- Returns 1 or 0; 1 also for a turn that stands in no line.
+-- Returns 1 or 0; 1 also for a turn that stands in no line, has ended, or was stopped: it has nothing
+-- to wait for.
 
+local own = redis.call("HMGET", ARGV[2] .. ARGV[1], "status", "stopped")
+if own[2] or (own[1] ~= "waiting" and own[1] ~= "running") then
+  return 1
+end
 while true do
   local head = redis.call("LINDEX", KEYS[1], 0)
   if not head or head == ARGV[1] then

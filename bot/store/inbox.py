@@ -16,14 +16,15 @@ from bot.domain import Platform, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
-from bot.store.turn_hash import some, to_hash
+from bot.store.turn_hash import home_of, some, to_hash
 
 GROUP: Final = "answers"
 READ_S: Final = 1.0
 """How long one read waits for new entries; well below the time that a command may take."""
 
-Taken = Literal["new", "seen", "gone", "busy"]
-"""What became of a message: accepted, known already, deleted meanwhile, or no room for it."""
+Taken = Literal["new", "seen", "gone", "busy", "obeyed"]
+"""What became of a message: accepted, known already, deleted meanwhile, no room for it, or no
+question but a wish that was granted (`wishes`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Inbox:
                     keys.places(question.platform),
                     keys.askers(question.platform),
                     keys.asked(conversation.key),
+                    keys.asked_by(turn.asker.key),
+                    keys.asked_in(home_of(turn)),
                 ],
                 [
                     turn.id,
@@ -90,25 +93,28 @@ class Inbox:
                     keys.PLACES_KEPT,
                     turn.asker.id,
                     turn.created_at if asked_at is None else asked_at,
+                    keys.HOME_S,
+                    keys.HOME_TURNS,
                     *fields,
                 ],
             )
         return taken
 
     async def close(self, turn: Turn) -> bool:
-        """End a turn; False when another worker holds it by now, and nothing was changed."""
+        """End a turn; False when another worker holds it by now, or it was opened again: then
+        nothing was changed."""
         platform, conversation = turn.question.platform, turn.conversation.key
         kept = some(turn, "status", "answer", "finish", "first_text_at", "finished_at")
         fields = [text for pair in kept.items() for text in pair]
         with converted():
             closed = await self._close(
                 [keys.turn(turn.id), keys.inbox(platform), keys.open_turns(conversation)],
-                [turn.id, GROUP, self._worker, *fields],
+                [turn.id, GROUP, self._worker, turn.continued, *fields],
             )
         return bool(closed)
 
     async def is_first(self, turn: Turn) -> bool:
-        """Whether the turn is the next to be answered in its conversation."""
+        """Whether the turn is the next of its conversation, or has nothing to wait for."""
         line = keys.open_turns(turn.conversation.key)
         with converted():
             return bool(await self._first([line], [turn.id, keys.turn("")]))

@@ -12,10 +12,13 @@ from bot.domain import Conversation, MessageRef, Turn
 from bot.store import keys
 from bot.store.connection import Client, converted
 from bot.store.scripts import script
-from bot.store.turn_hash import from_hash, part_field, some
+from bot.store.turn_hash import from_hash, notes_of, part_field, some
 
 Deleted = Literal["withdrawn", "running", "part"]
 """What a deleted message was: a question that waited, one that is being answered, a part."""
+
+Hush = Literal["withdrawn", "stopped"]
+"""Why an answer has to end where it is: its question was deleted, or somebody stopped it."""
 
 
 class Turns:
@@ -26,6 +29,8 @@ class Turns:
         self._begin = script(client, "begin")
         self._deleted = script(client, "deleted")
         self._amend = script(client, "amend")
+        self._write = script(client, "write")
+        self._part = script(client, "part")
 
     async def begin(self, turn_id: str, release: str) -> Turn | None:
         """Let the answer begin, or go on; the turn as it stands, or None when it has ended.
@@ -36,31 +41,33 @@ class Turns:
             flat = cast("list[str]", await self._begin([keys.turn(turn_id)], [release]))
         return from_hash(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
 
-    async def progress(self, turn: Turn) -> bool:
-        """Keep how far the answer has come; whether its question was deleted meanwhile."""
-        pipe = self._client.pipeline(transaction=True)
-        kept = some(turn, "answer", "finish", "first_text_at")
-        pipe.hset(keys.turn(turn.id), items=[text for pair in kept.items() for text in pair])
-        pipe.hexists(keys.turn(turn.id), "withdrawn")
-        with converted():
-            _, withdrawn = await pipe.execute()
-        return bool(withdrawn)
+    async def progress(self, turn: Turn) -> Hush | None:
+        """Keep how far the answer has come; whether it has to end there."""
+        kept = some(turn, "answer", "finish", "first_text_at") | notes_of(turn)
+        return await self._keep(turn.id, [text for pair in kept.items() for text in pair])
+
+    async def hushed(self, turn_id: str) -> Hush | None:
+        """Whether the answer has to end where it is."""
+        return await self._keep(turn_id, [])
 
     async def intend(self, turn_id: str, text: str) -> None:
         """Keep that a message with this text is about to be posted as the turn's next part."""
-        with converted():
-            await self._client.hset(keys.turn(turn_id), "posting", text)
+        await self._keep(turn_id, ["posting", text])
 
     async def add_part(self, turn_id: str, part: int, ref: MessageRef) -> None:
         """Map a message of an answer to its turn; reactions on it are votes from now on."""
-        pipe = self._client.pipeline(transaction=True)
-        pipe.hset(keys.turn(turn_id), part_field(part), ref.message)
-        pipe.hdel(keys.turn(turn_id), "posting")
-        pipe.set(keys.message(ref.key), f"part {turn_id}")
-        pipe.zadd(keys.PARTS, {ref.key: time.time()})
-        pipe.zremrangebyrank(keys.PARTS, 0, -keys.PARTS_KEPT - 1)
         with converted():
-            await pipe.execute()
+            await self._part(
+                [keys.turn(turn_id), keys.message(ref.key), keys.PARTS],
+                [
+                    turn_id,
+                    part_field(part),
+                    ref.message,
+                    ref.key,
+                    time.time(),
+                    keys.PARTS_KEPT,
+                ],
+            )
 
     async def note_files(self, turn_id: str, note: str) -> None:
         """Keep how far the files below an answer are; see `Turn.files`."""
@@ -85,7 +92,8 @@ class Turns:
         """
         with converted():
             found = await self._deleted(
-                [keys.message(ref.key), keys.gone(ref.key)], [keys.turn(""), keys.GONE_S]
+                [keys.message(ref.key), keys.gone(ref.key)],
+                [keys.turn(""), keys.GONE_S, keys.retries("")],
             )
         return (str(found[0]), found[1]) if found else None
 
@@ -137,12 +145,26 @@ class Turns:
 
     async def history(self, conversation: Conversation, limit: int) -> list[Turn]:
         """The latest turns of a conversation, at most `limit`, oldest first."""
-        if limit <= 0:
-            return []
+        return await self._slice(conversation, -limit, -1) if limit > 0 else []
+
+    async def before(self, turn: Turn, limit: int) -> list[Turn]:
+        """The turns of its conversation before this turn's question was asked, at most `limit`,
+        oldest first."""
         with converted():
-            turn_ids = await self._client.lrange(keys.conversation(conversation.key), -limit, -1)
-        turns = await self.get_many([str(turn_id) for turn_id in turn_ids])
-        return [turn for turn in turns if turn is not None]
+            found_at = await self._client.lpos(keys.conversation(turn.conversation.key), turn.first)
+        at = cast("int | None", found_at)
+        if not at or limit <= 0:  # it is the first, or too old to be listed
+            return []
+        found = await self._slice(turn.conversation, max(0, at - limit), at - 1)
+        ids = [each.id for each in found]
+        # A list that was trimmed between the two reads has moved.
+        return found[: ids.index(turn.first)] if turn.first in ids else found
+
+    async def first(self, conversation: Conversation) -> Turn | None:
+        """The first turn of a conversation, as far as its turns are kept."""
+        with converted():
+            turn_id = await self._client.lindex(keys.conversation(conversation.key), 0)
+        return await self.get(str(turn_id)) if turn_id else None
 
     async def window(self, conversation: Conversation) -> str | None:
         """The id of the first turn that the conversation's memory still holds, if one was set."""
@@ -154,6 +176,27 @@ class Turns:
         """Let the conversation's memory begin with this turn."""
         with converted():
             await self._client.set(keys.window(conversation.key), turn_id)
+
+    async def _keep(self, turn_id: str, items: Sequence[str]) -> Hush | None:
+        with converted():
+            hush: Hush | None = await self._write([keys.turn(turn_id)], items) or None
+        return hush
+
+    async def _slice(self, conversation: Conversation, start: int, stop: int) -> list[Turn]:
+        with converted():
+            found = await self._client.lrange(keys.conversation(conversation.key), start, stop)
+        turns = await self.get_many([str(turn_id) for turn_id in found])
+        return [turn for turn in turns if turn is not None]
+
+    async def begin_anew(self, conversation: Conversation, at: float) -> None:
+        """Let the conversation's memory hold nothing that was asked until then (seconds)."""
+        with converted():
+            await self._client.set(keys.fresh(conversation.key), at)
+
+    async def began_anew(self, conversation: Conversation) -> float:
+        """The time until which the memory was told to hold nothing; 0 when it never was."""
+        with converted():
+            return float(await self._client.get(keys.fresh(conversation.key)) or 0)
 
     async def _find(self, message: str) -> tuple[str, str]:
         with converted():

@@ -1,8 +1,8 @@
 """Votes: one a person and turn, kept by one atomic step a reaction (`vote.lua`)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from bot.domain import MessageRef, Person, Reaction, Turn, Vote
 from bot.store import keys
@@ -16,6 +16,9 @@ Sign = Literal["+", "-"]
 PAGE = 200
 """Votes read in one round trip."""
 
+BUTTON: Final = "button"
+"""What stands for the message in a vote that was given by a button: it is on none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -23,6 +26,8 @@ class Change:
 
     before: int | None
     now: int | None
+    pressed: bool | None = None
+    """Whether the button that changed it is pressed now; None where it was a reaction."""
 
 
 class Moved(Exception):
@@ -67,12 +72,44 @@ class Votes:
                     "" if known is None else known,
                 ],
             )
-        if not result:
-            return None
-        if result[0] == "moved":
-            raise Moved
-        before, now = (int(value) if value else None for value in result)
-        return Change(before, now)
+        return _change(result)
+
+    async def press(self, turn: str, person: Person, sign: Sign) -> Change | None:
+        """Apply the press of a button to a person's vote; None when it changed nothing.
+
+        It takes the opposite button away, and itself when it was pressed before. Twice within
+        `keys.PRESSED_MS` is once, so a call that failed may be repeated at once. Raises
+        StoreUnavailable.
+        """
+        with converted():
+            result = await self._apply(
+                keys=[
+                    keys.reactions(turn, person.key),
+                    keys.votes(turn),
+                    keys.tally(turn),
+                    keys.VOTES,
+                    keys.EVENTS,
+                    keys.pressed(turn, person.key),
+                ],
+                args=[
+                    turn,
+                    person.key,
+                    "press",
+                    sign,
+                    BUTTON,
+                    keys.EVENTS_KEPT,
+                    "",
+                    keys.PRESSED_MS,
+                ],
+            )
+        change = _change(result)
+        return None if change is None else replace(change, pressed=result[2] == "1")
+
+    async def of_turn(self, turn: str) -> dict[str, int]:
+        """Person's key → value of the vote on a turn."""
+        with converted():
+            found = await self._client.hgetall(keys.votes(turn))
+        return {str(person): int(value) for person, value in found.items()}
 
     async def turn_of(self, reaction: Reaction) -> str | None:
         """The turn whose answer the reaction is on; it waits for a message not known yet."""
@@ -96,6 +133,22 @@ class Votes:
         """The reactions that waited for this message were applied."""
         with converted():
             await self._client.delete(keys.parked(ref.key))
+
+    async def wanted(self, turn: str, reactions: Sequence[Reaction]) -> list[Reaction]:
+        """Those reactions that may be made votes on a turn although no event tells of them: not of
+        people who asked to be forgotten since it was asked."""
+        if not reactions:
+            return []
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hmget(keys.FORGOTTEN, [each.person.key for each in reactions])
+        pipe.hget(keys.turn(turn), "created_at")
+        with converted():
+            forgotten, asked_at = await pipe.execute()
+        return [
+            each
+            for each, at in zip(reactions, forgotten, strict=True)
+            if at is None or float(at) < float(asked_at or 0)
+        ]
 
     async def changes(self, turn: str) -> int:
         """How often a vote on the turn has changed."""
@@ -150,6 +203,15 @@ class Votes:
             for (_, _, at), value, turn, person in zip(named, values, turns, people, strict=True)
             if turn is not None and value is not None  # changed between the two reads
         ]
+
+
+def _change(result: list[str]) -> Change | None:
+    if not result:
+        return None
+    if result[0] == "moved":
+        raise Moved
+    before, now = (int(value) if value else None for value in result[:2])
+    return Change(before, now)
 
 
 def _reaction(ref: MessageRef, field: str, present: bool) -> Reaction:

@@ -15,14 +15,16 @@ from redis.asyncio import Redis
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.pacing import Pacing
 from bot.domain import Incoming, MessageRef, Platform, Turn
 from bot.feedback.voting import Voting
 from bot.parts import Parts
+from bot.settings import AccessSettings
 from bot.store import keys
 from bot.store.places import Places
+from bot.store.tickets import Tickets
 from bot.store.turns import Turns
 from bot.store.votes import Votes
+from tests.adapters.paces import quick
 from tests.bot.chat_bench import chat_bench
 
 Take = Callable[[Incoming], Awaitable[None]]
@@ -67,6 +69,7 @@ class Core:
     border: Border
     turns: Turns
     places: Places
+    tickets: Tickets
     votes: Votes
     client: "Redis"
 
@@ -87,21 +90,23 @@ class Core:
 
 
 @asynccontextmanager
-async def core_bench(client: "Redis") -> AsyncIterator[Core]:
+async def core_bench(client: "Redis", access: AccessSettings | None = None) -> AsyncIterator[Core]:
     """A core over a store."""
-    async with chat_bench(client) as bench:
+    async with chat_bench(client, access=access) as bench:
         votes = Votes(client, bench.turns, bench.people)
         voting = Voting(bench.turns, votes, bench.people)
         border = Border(
             bench.chat,
             voting,
             bench.people,
-            Pacing(0.001),
+            quick(),
             Parts(bench.turns, voting),
             give_up_s=1.0,
         )
         try:
-            yield Core(border, bench.turns, Places(client), votes, client)
+            yield Core(
+                border, bench.turns, Places(client), Tickets(client, bench.turns), votes, client
+            )
         finally:
             await border.close()
 

@@ -18,23 +18,44 @@ from redis.asyncio import Redis
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
+from adapters.desk import FrontDesk
 from adapters.history import History
+from adapters.interaction import Command, Form, Press, Said
 from adapters.markdown import split
-from adapters.pacing import Pacing
 from adapters.side import Side
+from bot.composing import Composer
+from bot.context.gathering import Gathering
 from bot.core import Chat
-from bot.domain import Incoming, MessageRef, Person, Platform, Reaction, Release, Sampling, Turn
+from bot.domain import (
+    Attachment,
+    Incoming,
+    MessageRef,
+    Person,
+    Platform,
+    Reaction,
+    Release,
+    Sampling,
+    Turn,
+)
 from bot.feedback.voting import Voting
+from bot.gate import Gate
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.parts import Parts
-from bot.settings import ChatSettings
+from bot.settings import AccessSettings, ChatSettings, ContextSettings
+from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
+from bot.store.materials import Materials
 from bot.store.people import People
+from bot.store.personas import Personas
 from bot.store.places import Places
+from bot.store.reasons import Reasons
+from bot.store.refusals import Refusals
 from bot.store.turns import Turns
 from bot.store.votes import Votes
+from bot.store.wishes import Wishes
 from bot.worker import Worker
+from tests.adapters.paces import quick
 from tests.adapters.room import Room
 from tests.adapters.wire import Wire, WiredModel, WiredRedis, WiredRoom
 from tests.scripted_model import Piece
@@ -71,7 +92,11 @@ class Town:
         )
         self.ana, self.bo = (Person(self.platform, name, name) for name in ("ana", "bo"))
         ref = MessageRef(self.platform, "T1", self.room.channel, "question")
-        self.question = Incoming(ref, self.ana, "Why?", "dm", sent_at=time.time())
+        file = Attachment("F1", "a.txt", "text/plain", 4, "here")
+        self.room.files[file.id] = b"teal"
+        self.question = Incoming(
+            ref, self.ana, "Why?", "dm", sent_at=time.time(), attachments=(file,)
+        )
 
     @property
     def redelivers(self) -> bool:
@@ -211,6 +236,16 @@ class Connection:
             await self._border.vote(event)
 
 
+class NoCommands:
+    """Nobody gives any."""
+
+    async def run(self, command: Command) -> Said:
+        raise AssertionError(command)
+
+    async def filled(self, form: Form, person: Person, text: str) -> Said:
+        raise AssertionError(form)
+
+
 class Life:
     """One process."""
 
@@ -223,17 +258,30 @@ class Life:
         store, chat = WiredRedis(client, wire), ChatSettings()
         turns, people, places = Turns(store), People(store), Places(store)
         inbox = Inbox(store, name, total=chat.max_waiting, each=chat.max_waiting_conversation)
-        generation = Generation(turns=turns, model=self.model, release=RELEASE, chat=chat, wait_s=5)
+        personas = Personas(store)
+        gate = Gate(AccessSettings(), Refusals(store), BotRows(store))
+        composer = Composer(
+            turns=turns,
+            model=self.model,
+            release=RELEASE,
+            chat=chat,
+            personas=personas,
+            context=Gathering(Materials(store, keep_s=60), turns, ContextSettings()),
+        )
+        generation = Generation(composer, self.model, wait_s=5)
         core = Chat(
-            intake=Intake(inbox, turns, people, RELEASE.id),
+            intake=Intake(inbox, turns, people, RELEASE.id, gate=gate, personas=personas),
             inbox=inbox,
             turns=turns,
+            wishes=Wishes(store, turns, total=chat.max_waiting, each=chat.max_waiting_conversation),
+            places=places,
             generation=generation,
             chat=chat,
         )
         voting = Voting(turns, Votes(store, turns, people), people)
         book = Parts(turns, voting)
-        self.border = Border(core, voting, people, Pacing(0.001), book, give_up_s=600)
+        self._desk = FrontDesk(core.hold, voting, Reasons(store, turns, people), NoCommands())
+        self.border = Border(core, voting, people, quick(), book, give_up_s=600)
         catch_up = CatchUp(
             town.platform,
             rereads=self.border.rereads,
@@ -252,6 +300,13 @@ class Life:
         context = contextvars.copy_context()
         context.run(_owner.set, self._owned)
         asyncio.get_running_loop().create_task(self.side.run(), context=context)
+
+    async def press(self, press: Press) -> Said | None:
+        """Somebody presses a button while it lives. Raises Cut when it ends meanwhile."""
+        context = contextvars.copy_context()
+        context.run(_owner.set, self._owned)
+        work = self._desk.press(press)
+        return await asyncio.get_running_loop().create_task(work, context=context)
 
     async def end(self) -> None:
         """End it at once, wherever it is."""

@@ -19,7 +19,15 @@ _REPEATED = re.compile(rf"{LANGUAGE}|{HEAD}")
 words = st.sampled_from(
     [
         *("a", "word", "sentence.", "x" * 30, "y" * 300, "**bold**", "*it*", "~~gone~~", "snake_w"),
-        *("naïve", "e\u0301\u0301", "日本語の文章。", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "🇫🇷"),
+        *(
+            "naïve",
+            "e\u0301\u0301",
+            "日本語の文章。",
+            "👩\u200d👩\u200d👧",
+            "👍🏽",
+            "❤\ufe0f",
+            "🇫🇷",
+        ),
         *("שלום", "مرحبا", "`code`", "`two words`", "`` a`b ``", "[a link](http://e.org/x_y)"),
         *("<http://e.org/long>", "http://e.org/" + "z" * 60, "**", "*", "_", "`", "[", "a|b"),
     ]
@@ -46,7 +54,9 @@ fences = st.builds(
     code_lines,
     closed=st.booleans(),
 )
-cells = st.sampled_from(["a", "日本", "👍🏽", "wide cell here", "`c`", "**b**", "", "w" * 50, "r\\|s"])
+cells = st.sampled_from(
+    ["a", "日本", "👍🏽", "wide cell here", "`c`", "**b**", "", "w" * 50, "r\\|s"]
+)
 tables = st.lists(st.tuples(cells, cells), max_size=20).map(
     lambda rows: "\n".join(
         [f"| {HEAD} | {HEAD} |", "|:--|--:|", *(f"| {a} | {b} |" for a, b in rows)]

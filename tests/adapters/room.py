@@ -12,7 +12,18 @@ from typing import Literal, get_args
 
 from adapters.history import History
 from adapters.surface import Book, Content, Known, Surface
-from bot.domain import Control, Conversation, Incoming, MessageRef, Platform, Reaction, Turn
+from bot.context.material import NO_TALK, Talk
+from bot.domain import (
+    Attachment,
+    Control,
+    Conversation,
+    Incoming,
+    MessageRef,
+    Person,
+    Platform,
+    Reaction,
+    Turn,
+)
 from bot.errors import MessageGone, PlatformUnavailable
 from bot.events import Event, Events
 from tests.bot.turns_of import turn as turn_of
@@ -25,6 +36,7 @@ Call = Literal[
     "edited",
     "delete",
     "deleted",
+    "seed",
     "intend",
     "intended",
     "add",
@@ -32,9 +44,12 @@ Call = Literal[
     "settle",
     "spare",
     "spared",
+    "tell",
     "drop",
     "dropped",
     "question",
+    "talk",
+    "fetch",
     "reactions",
     "beside",
 ]
@@ -57,9 +72,12 @@ class Room:
     platform: Platform = "slack"
     channel: str = "D1"
     tells_parts: bool = True
+    is_discreet: bool = True
+    told: list[tuple[str, str]] = field(default_factory=list)
     messages: dict[str, str] = field(default_factory=dict)
     controls: dict[str, tuple[Control, ...]] = field(default_factory=dict)
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
+    seeded: list[str] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
     refs: list[MessageRef] = field(default_factory=list)
     faults: dict[Call, deque[Fault]] = field(
@@ -67,6 +85,7 @@ class Room:
     )
     posted: int = 0
     busy_now: int = 0
+    num_concluded: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     # The book
     parts: defaultdict[str, dict[int, MessageRef]] = field(
@@ -79,6 +98,8 @@ class Room:
     # What people do
     questions: dict[str, Incoming] = field(default_factory=dict)
     standing: list[Reaction] = field(default_factory=list)
+    said: Talk = NO_TALK
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def texts(self) -> list[str]:
         """What stands in the channel, from top to bottom."""
@@ -119,6 +140,10 @@ class Room:
                 await self.changed.wait()
 
     # The surface
+
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        return "edit"
 
     def measure(self, text: str) -> int:
         return len(text)
@@ -171,6 +196,20 @@ class Room:
         self._note("delete", ref.message)
         await self._meet("deleted")
 
+    async def seed(self, ref: MessageRef) -> None:
+        await self._meet("seed")
+        if ref.message not in self.messages:
+            raise MessageGone("deleted")
+        self.seeded.append(ref.message)
+        self._note("seed", ref.message)
+
+    async def tell(self, person: Person, text: str) -> None:
+        await self._meet("tell")
+        self.told.append((person.id, text))
+
+    async def conclude(self) -> None:
+        self.num_concluded += 1
+
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
         self.busy_now += 1
@@ -218,6 +257,14 @@ class Room:
     async def question(self, ref: MessageRef) -> Incoming | None:
         await self._meet("question")
         return self.questions.get(ref.key)
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        await self._meet("talk")
+        return self.said
+
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
+        await self._meet("fetch")
+        return self.files[file.id]
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         await self._meet("reactions")

@@ -14,16 +14,16 @@ from structlog.testing import capture_logs
 from adapters import wording
 from adapters.border import MOST_HELD, Border
 from adapters.delivery import FINAL_TRIES
-from adapters.pacing import Pacing
 from bot.domain import Incoming, MessageRef, Person, Reaction, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.feedback.voting import Voting
 from bot.parts import Parts
-from bot.settings import ChatSettings
+from bot.settings import ChatSettings, VotesSettings
 from bot.store import keys
 from bot.store.votes import Votes
 from bot.worker import Worker
-from tests.adapters.room import Room, for_ever, later, lost
+from tests.adapters.paces import quick
+from tests.adapters.room import Fault, Room, for_ever, later, lost
 from tests.adapters.wire import Result, Wire, WiredRedis, load_scripts
 from tests.bot.chat_bench import ANA, BO, Bench, Gate, asked, chat_bench
 from tests.bot.store.outage import outage
@@ -47,8 +47,19 @@ class Desk:
         self.votes = Votes(client, bench.turns, bench.people)
         self.voting = Voting(bench.turns, self.votes, bench.people)
         self.book = Parts(bench.turns, self.voting)
-        self.border = Border(
-            bench.chat, self.voting, bench.people, Pacing(0.001), self.book, give_up_s=give_up_s
+        self._give_up_s = give_up_s
+        self.border = self.border_with(VotesSettings())
+
+    def border_with(self, votes: VotesSettings) -> Border:
+        """A border that has people vote so."""
+        return Border(
+            self.bench.chat,
+            self.voting,
+            self.bench.people,
+            quick(),
+            self.book,
+            give_up_s=self._give_up_s,
+            votes=votes,
         )
 
     async def answered(
@@ -715,6 +726,38 @@ async def test_a_reaction_that_nobody_foresaw_ends_nothing(client: "Redis") -> N
         await client.delete(keys.tally(turn))
         await one.border.vote(thumb(part, person=BO))
         assert (await one.votes.tally(turn))[0] >= 1
+
+
+async def test_both_thumbs_stand_under_the_last_part_where_that_is_wanted(
+    client: "Redis",
+) -> None:
+    room, plain = Room(limit=64), Room(limit=64)
+    words = "It is so, and so it is. " * 4
+    async with desk(client, ScriptedModel(answer=lambda _: [words])) as one:
+        await one.answered(plain, asked("Why?"))
+        assert plain.seeded == []
+        one.border = one.border_with(VotesSettings(seed_reactions=True, buttons=False))
+        turn = (await one.answered(room, asked("Why?")))[0]
+        assert room.seeded == [(await one.bench.turns.get_many([turn]))[0].parts[-1].message]  # type: ignore[union-attr]
+        assert set(room.controls.values()) == {(), ("again",)}
+        assert await one.votes.tally(turn) == (0, 0)
+
+
+@pytest.mark.parametrize("trouble", [later(), MessageGone("deleted"), KeyError("a bug"), for_ever])
+async def test_thumbs_that_cannot_be_put_there_are_no_failure(
+    client: "Redis", monkeypatch: pytest.MonkeyPatch, trouble: Fault
+) -> None:
+    monkeypatch.setattr("adapters.border.SEED_S", 0.05)
+    room = Room()
+    room.faults["seed"].append(trouble)
+    async with desk(client) as one:
+        one.border = one.border_with(VotesSettings(seed_reactions=True))
+        turn = await one.answered(room, asked("Why?"))
+        assert room.texts() == ["I heard: Why?"]
+        assert room.seeded == []
+        [stored] = await one.bench.turns.get_many([turn[0]])
+        assert stored is not None
+        assert stored.status == "done"
 
 
 # Names

@@ -26,6 +26,7 @@ from bot.store.turns import Turns
 from bot.store.votes import Votes
 from tests.adapters.core_bench import frozen
 from tests.bot.chat_bench import asked
+from tests.bot.turns_of import accepted, turn
 from tests.waiting import until
 
 NOW = 1_000_000.0
@@ -311,6 +312,8 @@ async def test_a_store_that_is_away_is_waited_for(tmp_path: Path) -> None:
 async def test_the_reactions_of_late_answers_are_read_back_newest_first(client: "Redis") -> None:
     desk, turns = desk_of(client), Turns(client)
     desk.clock[0] = time.time()
+    for name in ("t1", "t2"):
+        await accepted(client, turn(name))
     for number in range(3):
         await turns.add_part("t1", number, MessageRef("slack", "T1", "C1", f"m{number}"))
         await asyncio.sleep(0.002)

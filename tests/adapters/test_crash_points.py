@@ -31,6 +31,7 @@ PLATFORMS = get_args(Platform)
 SOON = {
     "bot.answer.SAVE_S": 0.001,
     "bot.answer.RETRY_S": 0.01,
+    "bot.context.gathering.RETRY_S": 0.005,
     "bot.generation.RETRY_S": 0.01,
     "bot.insist.PAUSE_S": 0.005,
     "bot.insist.PAUSE_MAX_S": 0.02,
@@ -166,6 +167,7 @@ async def all_points(
     return met
 
 
+SCRIPTS = ("accept", "first", "begin", "write", "part", "close", "park", "vote")
 ALWAYS = ("store XREADGROUP", "store hold.lua", "store SET awake")
 """Calls that a process makes all the time; the first few of each are tried."""
 
@@ -186,9 +188,9 @@ def kinds(met: Iterable[Point]) -> set[str]:
 def all_kinds(platform: Platform) -> set[str]:
     """Calls that answering and voting cannot do without."""
     own = "platform ack" if platform == "slack" else "platform missed"
-    scripts = {f"store {name}.lua" for name in ("accept", "first", "begin", "close", "park")}
+    scripts = {f"store {name}.lua" for name in SCRIPTS}
     posts = {"platform post", "platform edit", "platform missed", own}
-    return {*scripts, *posts, "store vote.lua", "store XREADGROUP", "store HSET turn"}
+    return {*scripts, *posts, "store XREADGROUP"}
 
 
 @pytest.mark.parametrize("when", get_args(When))

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from adapters import wording
 from adapters.delivery import FINAL_TRIES, deliver
 from adapters.markdown import split
-from adapters.pacing import Pacing
+from adapters.pacing import Pace, Pacing
+from adapters.rates import Rate
 from adapters.reply import Reply
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.events import Anew, Ended, Problem, Text, Waiting
+from tests.adapters.paces import quick
 from tests.adapters.room import Answer, Fault, Room, Step, for_ever, later, lost, nothing
 
 WAITING = wording.waiting("model")
@@ -28,7 +30,7 @@ async def _no_task_left() -> AsyncIterator[None]:
 
 
 def pacing() -> Pacing:
-    return Pacing(0.001)
+    return quick()
 
 
 async def _deliver(
@@ -109,7 +111,7 @@ async def test_a_fast_answer_is_shown_in_few_steps() -> None:
     room = Room(limit=10_000)
     answer = Answer((*(Text(f"{n} ") for n in range(500)), Ended("stop")))
     reply = Reply(room.turn(), room, room, resumed=False)
-    await deliver(answer.events(), reply, room, Pacing(0.5))
+    await deliver(answer.events(), reply, room, Pacing({"edit": Pace(Rate(2, 0.5), 0.5)}))
     assert room.texts() == [" ".join(map(str, range(500)))]
     assert len([what for what in room.done() if what in {"post", "edit"}]) <= 2
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adapters import wording
 from adapters.draft import Draft
-from bot.events import Anew, Ended, Event, Problem, Text, Waiting
+from bot.events import Anew, Ended, Event, Note, Problem, Text, Waiting
 
 
 def shown(*events: Event) -> str:
@@ -105,6 +105,40 @@ def test_a_note_stands_outside_of_an_open_code_block() -> None:
     )
 
 
+WITHDRAWN = Ended("cancelled", "withdrawn")
+
+
+@pytest.mark.parametrize(
+    ("events", "controls"),
+    [
+        ((), ("stop",)),
+        ((Waiting("model"),), ("stop",)),
+        ((Text("It"),), ("stop",)),
+        ((Text("It"), Ended("stop")), ("up", "down", "again")),
+        ((Ended("stop"),), ("again",)),
+        ((Text("It"), Ended("length")), ("up", "down", "continue", "again")),
+        ((Text("It"), Ended("deadline")), ("up", "down", "continue", "again")),
+        ((Text("It"), Ended("cancelled")), ("up", "down", "continue", "again")),
+        ((Ended("cancelled"),), ("again",)),
+        ((Text("It"), Ended("error", "interrupted")), ("up", "down", "continue", "again")),
+        ((Text("It"), Ended("error", "model_unavailable")), ("up", "down", "continue", "again")),
+        ((Text("It"), Ended("error", "full")), ("up", "down", "again")),
+        ((Ended("error", "too_long"),), ("again",)),
+        ((Text("It"), WITHDRAWN), ()),
+        ((WITHDRAWN,), ()),
+    ],
+)
+def test_the_buttons_are_what_can_be_done_now(
+    events: tuple[Event, ...], controls: tuple[str, ...]
+) -> None:
+    draft, without = Draft(), Draft(votes=False)
+    for event in events:
+        draft.add(event)
+        without.add(event)
+    assert draft.controls() == controls
+    assert without.controls() == tuple(each for each in controls if each not in {"up", "down"})
+
+
 @given(texts=st.lists(st.text(max_size=9)), cut=st.integers(0, 9), waits=st.sets(st.integers(0, 9)))
 def test_only_the_texts_since_the_last_beginning_count_at_the_end(
     texts: list[str], cut: int, waits: set[int]
@@ -118,3 +152,21 @@ def test_only_the_texts_since_the_last_beginning_count_at_the_end(
         events.append(Text(text))
     whole = "".join(texts[cut:] if cut < len(texts) else texts).strip()
     assert shown(*events, Ended("stop")) == (whole or wording.EMPTY_ANSWER)
+
+
+def test_notes_stand_once_under_an_answer_that_has_ended_and_not_before() -> None:
+    events = (Text("It is"), Note("I can't read a.zip"), Note("I can't read a.zip"))
+    assert shown(*events) == "It is"
+    assert shown(*events, Ended("stop")) == "It is\n\n_(I can't read a.zip)_"
+    whole = shown(*events, Note("older messages left out"), Ended("length"))
+    assert whole == (
+        f"It is\n\n{wording.CUT_BY_LENGTH}\n_(I can't read a.zip)_\n_(older messages left out)_"
+    )
+
+
+def test_notes_outlive_an_answer_that_begins_again_and_explain_one_that_is_empty() -> None:
+    assert shown(Note("left out"), Text("a"), Anew(), Text("b"), Ended("stop")) == (
+        "b\n\n_(left out)_"
+    )
+    assert shown(Note("left out"), Ended("stop")) == f"{wording.EMPTY_ANSWER}\n_(left out)_"
+    assert "left out" not in shown(Note("left out"), Ended("cancelled", "withdrawn"))

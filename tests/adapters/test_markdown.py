@@ -1,314 +1,297 @@
-"""Markdown cut into messages: every part fits, stands by itself, and nothing is lost."""
+"""Markdown as messages: every part fits and stands by itself, nothing is lost, and what stands
+there stays while the text grows."""
 
 import time
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
-from adapters.markdown import Measure, split, utf8_size, utf16_size
+from adapters.markdown import Dialect, Measure, closed, render, utf8_size, utf16_size
+from tests.adapters.markdown_texts import (
+    anything,
+    documents,
+    is_balanced,
+    marks,
+    read,
+    sentences,
+    tight,
+)
 
 MEASURES: list[Measure] = [len, utf8_size, utf16_size]
 
-OUTSIDE = "outside-of-all-code"
-
-words = st.sampled_from(
-    [
-        *("a", "word", "x" * 30, "y" * 150, "  spaced  ", "**bold**", "\t", "\u00a0", "\u2028"),
-        *("naïve", "e\u0301\u0301", "日本語の文章", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "🇫🇷"),
-        *("`code`", "``", "``` inline"),
-    ]
+texts = st.one_of(documents, documents, tight, anything, marks)
+limits = st.one_of(st.integers(64, 140), st.integers(64, 2000))
+dialects = st.builds(
+    lambda limit, measure, shows: Dialect(limit, measure, shows_tables=shows),
+    limits,
+    st.sampled_from(MEASURES),
+    st.booleans(),
 )
-fences = st.builds(
-    lambda indent, mark, number, info: " " * indent + mark * number + info,
-    st.integers(0, 3),
-    st.sampled_from("`~"),
-    st.integers(3, 6),
-    st.sampled_from(["", "python", " js", "c++ title=x", "x" * 40, " "]),
-)
-lines = st.one_of(
-    st.just(""), st.lists(words, max_size=12).map(" ".join), fences, fences.map(str.rstrip)
-)
-documents = st.lists(lines, max_size=30).map("\n".join)
-anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
-backticks = st.text("`~ \na", max_size=300)
-texts = st.one_of(documents, documents, anything, backticks)
-limits = st.one_of(st.integers(64, 120), st.integers(64, 2000))
-measures = st.sampled_from(MEASURES)
+structured = st.one_of(documents, tight)
 
 
-def is_balanced(part: str) -> bool:
-    """Whether what comes after a part is outside of all its code, by a parser that is not ours."""
-    tokens = MarkdownIt("commonmark").parse(f"{part}\n\n{OUTSIDE}\n")
-    return any(token.type == "inline" and OUTSIDE in token.content for token in tokens)
+def parts_of(text: str, dialect: Dialect) -> list[str]:
+    return list(render(text, dialect).parts)
 
 
-def is_fence(line: str) -> bool:
-    return line.startswith(("```", "~~~"))
+# What holds for every text
 
 
-def is_closing(line: str) -> bool:
-    return len(line) >= 3 and set(line) in ({"`"}, {"~"})
-
-
-def is_rejoined_from(parts: list[str], text: str) -> bool:
-    """Whether the parts are the text but for newlines, and for the fences that were put in.
-
-    A part may end in a fence that the text does not have, and the next one then begins with one;
-    or it ends in one in place of the text's. All readings of the parts are followed, as (how far
-    in the text, whether the next part begins with a fence that the text does not have).
-    """
-    left = text.replace("\n", "")
-    readings = {(0, False)}
-    for part in parts:
-        found = set()
-        for at, reopened in readings:
-            lines = part.split("\n")
-            if reopened and not is_fence(lines[0]):
-                continue
-            body = lines[1:] if reopened else lines
-            whole = "".join(body)
-            if left.startswith(whole, at):
-                found.add((at + len(whole), False))
-            if body and is_closing(body[-1]) and left.startswith("".join(body[:-1]), at):
-                end = at + len("".join(body[:-1]))
-                run = len(left[end:]) - len(left[end:].lstrip("`~ \t"))
-                found |= {(end, True), *((end + length, False) for length in range(run + 1))}
-        readings = found
-    return any(not left[at:].strip() for at, _ in readings or {(0, False)})
-
-
-# What every cut promises, for any text, limit and measure
-
-
-@settings(deadline=None, max_examples=400)
-@given(text=texts, limit=limits, measure=measures)
-@example(text="`" * 50 + "\ncode\n" * 20, limit=64, measure=len)
-@example(text="```" + "x" * 500 + "\ncode\n```", limit=64, measure=len)
-@example(text="~" * 500, limit=64, measure=len)
-@example(text="```\n" * 500, limit=64, measure=len)
-@example(text="👩‍👩‍👧" * 100, limit=64, measure=utf8_size)
-@example(text="```\n" + "日本語" * 100, limit=64, measure=utf8_size)
-@example(text="```" + "日本語" * 8 + "\n" + "code\n" * 50, limit=64, measure=utf8_size)
-def test_every_part_is_within_the_limit(text: str, limit: int, measure: Measure) -> None:
-    for part in split(text, limit, measure):
-        assert measure(part) <= limit
-
-
-@settings(deadline=None, max_examples=400)
-@given(text=texts, limit=limits, measure=measures)
-@example(text=" " * 200 + "word", limit=64, measure=len)
-@example(text="word" + "\n \n" * 200 + "word", limit=64, measure=len)
-def test_no_part_is_blank(text: str, limit: int, measure: Measure) -> None:
-    """Discord refuses a message without a visible sign (error 50006)."""
-    for part in split(text, limit, measure):
+@given(text=texts, dialect=dialects)
+@settings(max_examples=200, deadline=None)
+def test_no_part_is_over_the_limit_or_blank(text: str, dialect: Dialect) -> None:
+    for part in parts_of(text, dialect):
+        assert dialect.measure(part) <= dialect.limit
         assert part.strip()
 
 
-@settings(deadline=None, max_examples=200)
-@given(text=texts, limit=limits, measure=measures)
-@example(text="```python\n" + "code\n\n" * 100 + "```\nafter", limit=64, measure=len)
-@example(text=("word " * 30 + "\n```\ncode\n```\n") * 5, limit=64, measure=len)
-def test_nothing_is_lost_but_newlines_at_cuts_and_blanks_at_the_end(
-    text: str, limit: int, measure: Measure
-) -> None:
-    assert is_rejoined_from(split(text, limit, measure), text)
-
-
-@settings(deadline=None, max_examples=400)
-@given(text=documents, limit=limits, measure=measures)
-@example(text="```python\n" + "code\n" * 100 + "```\nafter", limit=64, measure=len)
-@example(text="~~~~\n```\n" + "code\n" * 50 + "~~~~", limit=64, measure=len)
-@example(text="   ```\n" + "code\n" * 50, limit=64, measure=len)
-def test_every_code_block_is_closed_in_its_part(text: str, limit: int, measure: Measure) -> None:
-    for part in split(text, limit, measure):
+@given(text=texts, dialect=dialects)
+@settings(max_examples=200, deadline=None)
+def test_no_part_ends_inside_of_code(text: str, dialect: Dialect) -> None:
+    for part in parts_of(text, dialect):
         assert is_balanced(part), part
 
 
-@settings(deadline=None, max_examples=400)
-@given(text=texts, limit=st.integers(64, 120), measure=measures, stops=st.lists(st.integers(0)))
-@example(text="```\n" + "x" * 56 + "\n```", limit=64, measure=len, stops=[61, 62, 63])
-@example(text="```js\n" + "x" * 54 + "\n  ```", limit=64, measure=len, stops=[62, 63, 64, 65])
-@example(text="x" * 61 + "```a`", limit=66, measure=len, stops=[64, 65])
-@example(text="x" * 58 + "\n```a`", limit=64, measure=len, stops=[62, 63])
-def test_a_part_that_another_one_follows_stays_what_it_is_while_the_text_grows(
-    text: str, limit: int, measure: Measure, stops: list[int]
+@given(text=texts, dialect=dialects)
+@settings(max_examples=200, deadline=None)
+def test_no_letter_is_lost_and_none_is_added(text: str, dialect: Dialect) -> None:
+    assert read("".join(parts_of(text, dialect))) == read(text)
+
+
+@given(text=texts, dialect=dialects, stops=st.lists(st.integers(0, 4000), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_while_a_text_grows_every_property_holds(
+    text: str, dialect: Dialect, stops: list[int]
 ) -> None:
-    """It is posted already: another cut would show a piece twice, or leave one behind."""
-    whole = split(text, limit, measure)
     for stop in stops:
-        early = split(text[: stop % (len(text) + 1)], limit, measure)
-        assert early[:-1] == whole[: max(len(early) - 1, 0)]
-        assert len(early) <= len(whole)
+        early = text[: stop % (len(text) + 1)]
+        for part in parts_of(early, dialect):
+            assert dialect.measure(part) <= dialect.limit
+            assert is_balanced(part), part
+        assert read("".join(parts_of(early, dialect))) == read(early)
 
 
-# Where it cuts
+@given(words=st.lists(sentences, max_size=12).map("\n\n".join), dialect=dialects)
+@settings(max_examples=60, deadline=None)
+def test_the_parts_of_a_growing_text_but_the_last_stay_what_they_are(
+    words: str, dialect: Dialect
+) -> None:
+    """But for the marks of emphasis and code that are longer than a part."""
+    whole = parts_of(words, dialect)
+    for stop in range(0, len(words), 7):
+        early = parts_of(words[:stop], dialect)
+        shown = [part.strip("*_~`") for part in early[:-1]]
+        assert shown == [part.strip("*_~`") for part in whole[: len(shown)]]
 
 
-def test_an_empty_text_has_no_part() -> None:
-    assert split("", 64) == []
-    assert split(" \n\n ", 64) == []
+# Lengths around each limit
+
+SIGNS = ["x", "日", "🦊", "e\u0301", "👩\u200d👩\u200d👧"]
+PLATFORMS = [Dialect(2000, utf16_size, shows_tables=False), Dialect(8000, utf8_size)]
 
 
-def test_a_text_that_fits_is_one_part() -> None:
-    assert split("a\n\nb", 64) == ["a\n\nb"]
-    assert split("x" * 64, 64) == ["x" * 64]
+@pytest.mark.parametrize("dialect", PLATFORMS, ids=["discord", "slack"])
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("form", ["{}", "```py\n{}\n```", "> {}", "- {}", "| a |\n|---|\n| {} |"])
+def test_every_length_around_the_limits_is_whole(form: str, sign: str, dialect: Dialect) -> None:
+    least = dialect.limit // dialect.measure(sign)
+    frame = dialect.measure(form.format(""))
+    for times in (1, 2):
+        for near in range(least * times - frame - 3, least * times + 4):
+            text = form.format(sign * near)
+            parts = parts_of(text, dialect)
+            assert read("".join(parts)).count(sign) == read(text).count(sign)
+            assert all(dialect.measure(part) <= dialect.limit for part in parts)
+            assert all(is_balanced(part) for part in parts)
 
 
-def test_a_cut_falls_between_paragraphs_where_it_can() -> None:
-    first, second = "word " * 9 + "word", "line\nof it " * 3
-    assert split(f"{first}\n\n{second}", 64) == [first, second]
+# What is opened again
 
 
-def test_a_cut_falls_between_lines_where_there_is_no_paragraph() -> None:
-    first, second = "word " * 9 + "word", "another " * 5
-    assert split(f"{first}\n{second}", 64) == [first, second]
-
-
-def test_a_cut_falls_between_words_where_there_is_no_line() -> None:
-    parts = split("word " * 20, 64)
-    assert all(part.split() == ["word"] * len(part.split()) for part in parts)
-
-
-def test_a_cut_leaves_no_part_needlessly_short() -> None:
-    """A paragraph that ends in the first half of a part is no place to cut."""
-    parts = split("short\n\n" + "word " * 30, 64)
-    assert len(parts[0]) > 32
-
-
-def test_a_text_without_any_place_to_cut_is_cut_between_characters() -> None:
-    assert split("x" * 130, 64) == ["x" * 64, "x" * 64, "x" * 2]
-
-
-@pytest.mark.parametrize(
-    "sign",
-    [
-        "👩‍👩‍👧",
-        "👍🏽",
-        "❤\ufe0f",
-        "e\u0301",
-        "a\u0323\u0302",
-        "🏳\ufe0f‍🌈",
-        "🇫🇷",
-        "1\ufe0f\u20e3",
-        "कि",
-    ],
-)
-@pytest.mark.parametrize("before", range(12))
-def test_a_cut_never_falls_inside_of_a_sign(sign: str, before: int) -> None:
-    for part in split("x" * before + sign * 60, 64):
-        assert part.removeprefix("x" * before).replace(sign, "") == ""
-
-
-def test_a_long_chain_that_is_one_sign_is_cut_in_the_end() -> None:
-    assert "".join(split("a" + "\u0301" * 500, 64)) == "a" + "\u0301" * 500
-
-
-def test_bytes_are_counted_where_the_platform_counts_bytes() -> None:
-    assert split("日" * 40, 64) == ["日" * 40]
-    assert split("日" * 40, 64, utf8_size) == ["日" * 21, "日" * 19]
-    assert split("🦊" * 40, 64, utf16_size) == ["🦊" * 32, "🦊" * 8]
-
-
-@pytest.mark.parametrize(
-    ("text", "bytes_", "units"), [("a", 1, 1), ("é", 2, 1), ("日", 3, 1), ("🦊", 4, 2), ("", 0, 0)]
-)
-def test_a_text_has_its_size(text: str, bytes_: int, units: int) -> None:
-    assert (utf8_size(text), utf16_size(text)) == (bytes_, units)
-
-
-@pytest.mark.parametrize("limit", [-1, 0, 1, 63])
-def test_a_limit_without_room_is_refused(limit: int) -> None:
-    with pytest.raises(ValueError, match="no room"):
-        split("text", limit)
-
-
-# Code
-
-
-def test_a_code_block_that_is_cut_is_closed_and_opened_again_in_its_language() -> None:
-    code = "\n".join(f"line_{number} = {number}" for number in range(10))
-    first, *rest = split(f"```python\n{code}\n```", 64)
-    assert first.startswith("```python\nline_0")
-    assert first.endswith("\n```")
-    for part in rest:
+def test_a_fence_is_closed_and_opened_again_with_its_language() -> None:
+    code = "\n".join(f"print({number})" for number in range(40))
+    parts = parts_of(f"Look:\n\n```python\n{code}\n```\n\nDone.", Dialect(128))
+    assert len(parts) > 3
+    for part in parts[1:-1]:
         assert part.startswith("```python\n")
         assert part.endswith("\n```")
-    held = [line for part in [first, *rest] for line in part.split("\n") if line[:3] != "```"]
-    assert "\n".join(held) == code
+    assert parts[-1].endswith("Done.")
+    lines = [line for part in parts for line in part.split("\n") if line.startswith("print")]
+    assert "\n".join(lines) == code
 
 
-def test_code_that_ends_at_a_cut_leaves_no_empty_block_behind() -> None:
-    code = "```\n" + "x" * 56
-    for after in ("", "\nafter"):
-        for end in range(1, 4):
-            parts = split(f"{code}\n{'`' * end}{after if end == 3 else ''}", 64)
-            assert parts[0] == f"{code}\n```"
-            assert parts[1:] in ([], ["after"])
+def test_a_list_goes_on_with_its_numbers() -> None:
+    items = [f"{number}. item {'x' * 20}" for number in range(5, 15)]
+    parts = parts_of("\n".join(items), Dialect(100))
+    assert len(parts) > 2
+    assert "\n".join(parts) == "\n".join(items)
 
 
-def test_after_a_code_block_text_is_text_again() -> None:
-    parts = split("```\n" + "code\n" * 20 + "```\n" + "word " * 20, 64)
-    assert "```" not in parts[-1]
+def test_the_rest_of_a_long_item_is_indented_and_the_next_item_has_its_number() -> None:
+    words = " ".join(f"word{number}" for number in range(30))
+    first, *rest = parts_of(f"7. {words}\n8. next", Dialect(100))
+    assert first.startswith("7. word0")
+    assert all(part.startswith("  word") for part in rest)
+    assert rest[-1].split("\n")[-1] == "8. next"
 
 
-def test_a_code_block_that_is_not_closed_yet_is_closed_in_the_message() -> None:
-    """So what is shown while an answer grows is what it will be."""
-    assert split("```python\ncode", 64) == ["```python\ncode\n```"]
+def test_a_quote_is_opened_again() -> None:
+    words = " ".join(f"word{number}" for number in range(60))
+    parts = parts_of(f"> {words}", Dialect(100))
+    assert len(parts) > 3
+    assert all(part.startswith("> word") for part in parts)
 
 
-def test_a_fence_inside_of_a_longer_one_is_code() -> None:
-    *code, last = split("````\n```\n" + "code\n" * 20 + "```\n````\nafter", 64)
-    assert last == "after"
-    assert len(code) > 1
-    for part in code:
-        assert part.startswith("````\n")
-        assert part.endswith("\n````")
+def test_a_fence_inside_of_a_quote_and_a_list_is_opened_again_inside_of_them() -> None:
+    body = "\n".join(f">   line{number}" for number in range(30))
+    parts = parts_of(f"> - ```py\n{body}\n>   ```", Dialect(100))
+    assert len(parts) > 2
+    for part in parts:
+        lines = part.split("\n")
+        assert all(line.startswith(">") for line in lines)
+        assert lines[-1].strip("> ") == "```"
+    assert all("```py" in part.split("\n")[0] for part in parts)
 
 
-def test_tildes_are_closed_by_tildes() -> None:
-    for part in split("~~~\n```\n" + "code\n" * 30 + "~~~", 64):
-        assert part.endswith("~~~")
+def test_a_table_has_its_head_in_every_part_where_tables_are_shown() -> None:
+    rows = [f"| row{number} | {number} |" for number in range(30)]
+    text = "\n".join(["| Name | N |", "|---|--:|", *rows])
+    parts = parts_of(text, Dialect(160))
+    assert len(parts) > 2
+    for part in parts:
+        assert part.split("\n")[:2] == ["| Name | N |", "|---|--:|"]
+    shown = [line for part in parts for line in part.split("\n")[2:]]
+    assert shown == rows
 
 
-def test_blank_lines_and_indents_in_code_are_kept_at_a_cut() -> None:
-    code = "def one():\n    return 1\n\n\ndef two():\n    return 2\n\n\ndef three():\n    return 3"
-    parts = split(f"```\n{code}\n```", 64)
-    held = [part.removeprefix("```\n").removesuffix("\n```") for part in parts]
-    assert len(parts) > 1
-    for at, piece in enumerate(held[1:], 1):
-        assert piece.strip() in code
-        assert not piece.startswith(" "), (at, held)
+def test_a_table_is_aligned_code_where_none_are_shown() -> None:
+    text = "| Fruit | Price |\n|:--|--:|\n| apple | 3 |\n| 日本 | 12 |"
+    [part] = parts_of(text, Dialect(2000, utf16_size, shows_tables=False))
+    assert part.split("\n") == [
+        "```",
+        "Fruit | Price",
+        "------+------",
+        "apple |     3",
+        "日本  |    12",
+        "```",
+    ]
 
 
-def test_inline_code_opens_no_block() -> None:
-    for part in split("```not a block``` " * 20, 64):
-        assert not part.endswith("\n```")
+def test_a_table_of_code_has_its_head_in_every_part() -> None:
+    rows = [f"| row{number} | {number} |" for number in range(60)]
+    text = "\n".join(["| Name | N |", "|---|--:|", *rows])
+    parts = parts_of(text, Dialect(300, shows_tables=False))
+    assert len(parts) > 2
+    for part in parts:
+        lines = part.split("\n")
+        assert (lines[0], lines[-1]) == ("```", "```")
+        assert lines[1].startswith("Name")
 
 
-# Time
+def test_what_looks_like_the_beginning_of_a_table_is_text_until_it_is_one() -> None:
+    dialect = Dialect(2000, shows_tables=False)
+    assert parts_of("a | b\n--", dialect) == ["a | b\n--"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "\n" * 100_000,
-        " " * 100_000 + "x",
-        "```\n" * 20_000,
-        "`" * 100_000,
-        "```" + "x" * 100_000,
-        "x" * 100_000,
-        "x\n" * 50_000,
-        "a" + "\u0301" * 50_000,
-        "👩‍" * 30_000,
-        "```\n" + "x\n" * 50_000,
-    ],
-    ids=lambda text: repr(text[:6]),
-)
-@pytest.mark.parametrize(("limit", "measure"), [(2000, utf16_size), (9000, utf8_size)])
-def test_even_a_strange_text_is_cut_in_short_time(text: str, limit: int, measure: Measure) -> None:
-    """It runs on the event loop, each time that a growing answer is shown."""
-    began = time.perf_counter()
-    split(text, limit, measure)
-    assert time.perf_counter() - began < 1.0
+def test_emphasis_longer_than_a_part_is_closed_and_opened_again() -> None:
+    words = " ".join(f"word{number}" for number in range(60))
+    parts = parts_of(f"**{words}**", Dialect(100))
+    assert len(parts) > 3
+    assert all(part.startswith("**") and part.endswith("**") for part in parts)
+
+
+def test_a_span_that_fits_in_a_part_is_not_broken() -> None:
+    lead = "a " * 38
+    first, second = parts_of(f"{lead}[a link to it](http://example.org/a_b) and on", Dialect(100))
+    assert first == lead.strip()
+    assert second.startswith("[a link to it](http://example.org/a_b)")
+
+
+def test_a_heading_stays_with_what_follows() -> None:
+    first, second = parts_of("x " * 40 + "\n\n# Head\n\nText under it.", Dialect(100))
+    assert first == ("x " * 40).strip()
+    assert second == "# Head\n\nText under it."
+
+
+def test_cuts_fall_between_paragraphs_before_sentences_before_words() -> None:
+    first, _ = parts_of("One. Two three.\n\n" + "word " * 20, Dialect(80))
+    assert first == "One. Two three." or len(first) > 40
+    first, _ = parts_of("A sentence that goes on for a while. " * 3, Dialect(100))
+    assert first.endswith(".")
+
+
+# Code as files
+
+
+def test_code_longer_than_a_part_is_a_file_too_named_by_its_language() -> None:
+    code = "\n".join(f"line {number}" for number in range(100))
+    text = f"```python\n{code}\n```\n\n```rust\nshort\n```\n\n~~~nonsense\n{code}\n~~~"
+    files = render(text, Dialect(500)).files
+    assert [one.name for one in files] == ["code-1.py", "code-2.txt"]
+    assert files[0].text == code + "\n"
+
+
+def test_code_that_fits_is_no_file() -> None:
+    assert render("```python\nprint()\n```", Dialect(500)).files == ()
+
+
+# The end of a text that is cut short
+
+
+def test_a_note_stands_outside_of_code_that_is_not_closed() -> None:
+    dialect = Dialect(500)
+    assert closed("```py\nprint()", dialect) == "```py\nprint()\n```"
+    assert closed("> ```py\n> print()", dialect) == "> ```py\n> print()\n> ```"
+    assert closed("```py\nprint()\n```", dialect) == "```py\nprint()\n```"
+    assert closed("plain", dialect) == "plain"
+
+
+@given(text=texts, dialect=dialects)
+@settings(deadline=None)
+def test_after_a_closed_text_comes_no_code(text: str, dialect: Dialect) -> None:
+    assert is_balanced(closed(text, dialect))
+
+
+# Borders
+
+
+@pytest.mark.parametrize("limit", [0, 63])
+def test_a_limit_without_room_is_refused(limit: int) -> None:
+    with pytest.raises(ValueError, match="no room"):
+        Dialect(limit)
+
+
+@pytest.mark.parametrize("text", ["", " \n\n\t "])
+def test_a_blank_text_has_no_part(text: str) -> None:
+    assert parts_of(text, Dialect(64)) == []
+
+
+@pytest.mark.parametrize("sign", ["👩\u200d👩\u200d👧", "🇫🇷", "e\u0301", "👍🏽"])
+def test_no_sign_is_broken(sign: str) -> None:
+    for lead in range(8):
+        parts = parts_of("x" * lead + sign * 60, Dialect(64))
+        assert all(len(part.removeprefix("x" * lead)) % len(sign) == 0 for part in parts)
+
+
+@example(text="x" * 100_000)
+@example(text="`" * 20_000)
+@example(text="**a " * 5_000)
+@example(text="> " * 3_000 + "a")
+@example(text="- " * 3_000 + "a")
+@example(text="[" * 5_000)
+@example(text="| a " * 3_000 + "|\n" + "|---" * 3_000 + "|\n")
+@given(text=st.just(""))
+@settings(max_examples=1, deadline=None)
+def test_hostile_texts_take_no_long_time(text: str) -> None:
+    for dialect in PLATFORMS:
+        began = time.perf_counter()
+        parts_of(text, dialect)
+        assert time.perf_counter() - began < 5
+
+
+def test_an_item_whose_number_gets_longer_keeps_its_lines() -> None:
+    """All items written as 1, the tenth of them with code, in a part of its own."""
+    items = ["1. " + "x" * 40] * 9 + ["1. ```\n   code\n   ```"]
+    last = parts_of("\n".join(items), Dialect(64))[-1]
+    assert last.endswith("10. ```\n    code\n    ```")

@@ -18,7 +18,17 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from adapters.surface import Content, Known
-from bot.domain import Conversation, Incoming, MessageRef, Reaction, Sampling
+from bot.context.material import Talk
+from bot.domain import (
+    Attachment,
+    Conversation,
+    Incoming,
+    MessageRef,
+    Person,
+    Reaction,
+    Sampling,
+    Turn,
+)
 from bot.errors import PlatformUnavailable
 from bot.model import Delta, Message, Model, Served
 from tests.adapters.room import Room
@@ -134,10 +144,17 @@ class WiredRoom:
     def __init__(self, room: Room, wire: Wire) -> None:
         self._room = room
         self._wire = wire
-        self.limit, self.scope = room.limit, room.scope
+        self.limit, self.scope, self.is_discreet = room.limit, room.scope, room.is_discreet
+
+    @property
+    def growth(self) -> Literal["edit", "append"]:
+        return self._room.growth
 
     def measure(self, text: str) -> int:
         return self._room.measure(text)
+
+    async def conclude(self) -> None:
+        await self._room.conclude()
 
     def busy(self) -> AbstractAsyncContextManager[None]:
         return self._room.busy()
@@ -158,8 +175,20 @@ class WiredRoom:
     async def delete(self, ref: MessageRef) -> None:
         await self._call("delete", lambda: self._room.delete(ref))
 
+    async def seed(self, ref: MessageRef) -> None:
+        await self._call("seed", lambda: self._room.seed(ref))
+
+    async def tell(self, person: Person, text: str) -> None:
+        await self._call("tell", lambda: self._room.tell(person, text))
+
     async def question(self, ref: MessageRef) -> Incoming | None:
         return await self._call("question", lambda: self._room.question(ref))
+
+    async def talk(self, first: Turn, most: int) -> Talk:
+        return await self._call("talk", lambda: self._room.talk(first, most))
+
+    async def fetch(self, question: MessageRef, file: Attachment, most: int) -> bytes:
+        return await self._call("fetch", lambda: self._room.fetch(question, file, most))
 
     async def reactions(self, ref: MessageRef) -> Sequence[Reaction]:
         return await self._call("reactions", lambda: self._room.reactions(ref))

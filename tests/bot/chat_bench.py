@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
+from bot import gate as gates
 from bot.answer import Answer
+from bot.composing import Composer
+from bot.context.gathering import Gathering
 from bot.core import Chat
 from bot.domain import (
     Incoming,
@@ -25,10 +28,16 @@ from bot.events import Ended, Event, Events, Text
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model
-from bot.settings import ChatSettings
+from bot.settings import AccessSettings, ChatSettings, ContextSettings
+from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
+from bot.store.materials import Materials
 from bot.store.people import People
+from bot.store.personas import Personas
+from bot.store.places import Places
+from bot.store.refusals import Refusals
 from bot.store.turns import Turns
+from bot.store.wishes import Wishes
 from tests.bot.turns_of import WORKER
 from tests.scripted_model import Piece, ScriptedModel, scripted_model
 from tests.waiting import until
@@ -211,7 +220,9 @@ async def chat_bench(
     release: Release = RELEASE,
     serve: bool = True,
     worker: str = WORKER,
+    context: ContextSettings | None = None,
     beside: Bench | None = None,
+    access: AccessSettings | None = None,
 ) -> AsyncIterator[Bench]:
     """A chat core; without `serve` the model's server is not up, at the URL that it has.
 
@@ -227,7 +238,18 @@ async def chat_bench(
         model = await stack.enter_async_context(Model(server.url, timeout_s=timeout_s))
         chat = settings or ChatSettings()
         inbox = Inbox(client, worker, total=chat.max_waiting, each=chat.max_waiting_conversation)
-        bench = _bench(client, inbox, server, model, chat, wait_s, release)
+        rules = access or AccessSettings()
+        bench = _bench(
+            client,
+            inbox,
+            server,
+            model,
+            chat,
+            wait_s,
+            release,
+            rules,
+            context or ContextSettings(),
+        )
         yield bench
 
 
@@ -239,6 +261,8 @@ def _bench(
     chat: ChatSettings,
     wait_s: float,
     release: Release,
+    access: AccessSettings,
+    context: ContextSettings,
 ) -> Bench:
     turns, people = Turns(client), People(client)
     clock = [1000.0]
@@ -246,13 +270,24 @@ def _bench(
     def now() -> float:
         return clock[0]
 
-    generation = Generation(
-        turns=turns, model=model, release=release, chat=chat, wait_s=wait_s, clock=now
+    personas = Personas(client)
+    composer = Composer(
+        turns=turns,
+        model=model,
+        release=release,
+        chat=chat,
+        personas=personas,
+        context=Gathering(Materials(client, keep_s=60), turns, context),
+        images=context.images,
     )
+    generation = Generation(composer, model, wait_s=wait_s, clock=now)
+    gate = gates.Gate(access, Refusals(client), BotRows(client), now)
     core = Chat(
-        intake=Intake(inbox, turns, people, release.id, now),
+        intake=Intake(inbox, turns, people, release.id, now, gate=gate, personas=personas),
         inbox=inbox,
         turns=turns,
+        wishes=Wishes(client, turns, total=chat.max_waiting, each=chat.max_waiting_conversation),
+        places=Places(client),
         generation=generation,
         chat=chat,
         clock=now,

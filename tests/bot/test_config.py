@@ -17,10 +17,13 @@ SENTINEL = "hunter2-hunter2"
 
 SECRETS = [(table, key) for table, key, field in fields() if is_secret(field)]
 
+VAULT_KEY = f"{'A' * 43}="
+
 VALID = {
     ("redis", "url"): f"redis://:{SENTINEL}@127.0.0.1:6379/0",
     ("slack", "bot_token"): f"xoxb-{SENTINEL}",
     ("slack", "app_token"): f"xapp-{SENTINEL}",
+    ("slack", "token_key"): f"{SENTINEL}{'A' * 28}=",
 }
 
 Write = Callable[[str], Path]
@@ -195,6 +198,19 @@ def test_a_wrong_setting_in_the_file_is_one_line_with_key_value_and_what_is_allo
         ('bot_token = "xoxb-1"', "mode socket needs app_token"),
         ('bot_token = "xoxb-1"\napp_token = "1"', "app_token should start with xapp-"),
         ('bot_token = "xoxb-1"\nmode = "http"', "mode http needs signing_secret"),
+        (
+            'bot_token = "xoxb-1"\napp_token = "xapp-1"\nclient_id = "1.2"',
+            "give bot_token, for one workspace, or client_id, for all that install the app",
+        ),
+        ('client_id = "1.2"', "client_id needs client_secret"),
+        (
+            'client_id = "1.2"\nclient_secret = "1"',
+            "client_id needs token_key: make one with `candor slack key`",
+        ),
+        (
+            f'client_id = "1.2"\nclient_secret = "1"\ntoken_key = "{VAULT_KEY}"',
+            "mode socket needs app_token",
+        ),
     ],
 )
 def test_slack_settings_that_cannot_work_together_are_refused(
@@ -209,6 +225,22 @@ def test_complete_slack_settings_are_taken(write: Write, mode: str) -> None:
     other = {"socket": "app_token = 'xapp-1'", "http": "signing_secret = '1'"}[mode]
     path = write(f"[slack]\nbot_token = 'xoxb-1'\nmode = '{mode}'\n{other}\n")
     assert load(path, {}).slack.mode == mode
+
+
+def test_several_keys_for_slack_s_tokens_are_taken_with_spaces_between_them(write: Write) -> None:
+    both = f"{VAULT_KEY}, {VAULT_KEY}"
+    settings = load(write(f'[slack]\ntoken_key = "{both}"\n'), {})
+    assert settings.slack.token_key is not None
+    assert settings.slack.token_key.get_secret_value() == both
+
+
+@pytest.mark.parametrize("key", ["hunter2", f"{'A' * 42}=", f"{'A' * 43}=,"])
+def test_a_key_for_slack_s_tokens_of_the_wrong_form_is_told_unseen(write: Write, key: str) -> None:
+    line = refusal(write(f'[slack]\ntoken_key = "{key}"\n'))
+    assert line.endswith(
+        "slack.token_key = (secret) should be keys made by `candor slack key`, with commas between "
+        "them"
+    )
 
 
 def test_a_file_that_is_no_toml_is_told_with_the_place_in_it(write: Write) -> None:

@@ -32,16 +32,15 @@ async def test_each_direct_message_has_its_own_memory(client: "Redis") -> None:
         assert bench.prompts()[1] == ["two"]
 
 
-async def test_a_thread_in_a_direct_message_has_its_own_memory(client: "Redis") -> None:
+async def test_a_direct_message_has_one_memory_with_all_its_threads(client: "Redis") -> None:
+    """On Slack an answer stands in a thread under its question, and people go on in either."""
     async with chat_bench(client) as bench:
         await bench.answer(asked("one"))
         await bench.answer(asked("two", thread="m1"))
-        await bench.answer(asked("three", thread="m1"))
-        await bench.answer(asked("four"))
+        await bench.answer(asked("three"))
     assert bench.prompts()[1:] == [
-        ["two"],
-        ["two", "I heard: two", "three"],
-        ["one", "I heard: one", "four"],
+        ["one", "I heard: one", "two"],
+        ["one", "I heard: one", "two", "I heard: two", "three"],
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 from redis.asyncio import Redis
 
@@ -154,12 +155,14 @@ async def test_a_question_that_was_deleted_before_it_came_is_not_taken_in(
         assert await bench.inbox.waiting("slack") == 0
 
 
-async def test_deleting_the_question_of_an_ended_answer_changes_nothing(client: "Redis") -> None:
+async def test_deleting_the_question_of_an_ended_answer_leaves_the_answer(client: "Redis") -> None:
+    """It only can't be had again."""
     question = asked("one")
     async with chat_bench(client) as bench:
         turn = await bench.answer(question)
         await bench.chat.deleted(question.ref)
-        assert await bench.stored(question) == turn
+        assert await bench.stored(question) == replace(turn, withdrawn=True)
+        assert await bench.chat.hold.by_turn("again", turn.id, turn.asker) == "gone"
 
 
 async def test_a_deleted_part_marks_its_turn(client: "Redis") -> None:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import Turn
+from bot.context import notes
+from bot.context.material import Document, Image, Line, Material, Talk
+from bot.domain import Quote, Turn
 from bot.errors import TooLong
 from bot.model import Message
 from bot.prompt import Prompt, build, fit
@@ -175,11 +177,140 @@ async def test_the_budget_is_never_passed_and_what_is_held_is_the_newest(
     assert prompt.trimmed == (len(prompt.turns) < len(answered))
 
 
-@given(sizes=st.lists(st.integers(1, 10), min_size=2, max_size=40), budget=st.integers(40, 200))
+@given(sizes=st.lists(st.integers(1, 10), min_size=2, max_size=40), share=st.floats(0, 0.99))
 async def test_trimming_goes_down_to_half_of_the_room_that_the_question_leaves(
-    sizes: list[int], budget: int
+    sizes: list[int], share: float
 ) -> None:
-    prompt = await prompt_of(talk(*sizes), "Why?", budget)
-    assume(prompt.trimmed)
-    bare = await words(build(SYSTEM, (), "Why?"))
+    history = talk(*sizes)
+    bare, whole = [await words(build(SYSTEM, turns, "Why?")) for turns in ((), history)]
+    budget = bare + int((whole - bare) * share)
+    prompt = await prompt_of(history, "Why?", budget)
+    assert prompt.trimmed
     assert await words(prompt.messages) - bare <= (budget - bare) // 2
+
+
+# Files, forwarded messages and an earlier talk
+
+
+def document(name: str, words: int) -> Document:
+    return Document(name, "".join(f"{name}{number}\n" for number in range(words)))
+
+
+async def test_the_talk_stands_before_the_first_question_and_the_files_before_their_own() -> None:
+    history = talk(1)
+    prompt = await fit(
+        system="",
+        history=history,
+        question="Why?",
+        budget=200,
+        count=words,
+        quotes=(Quote("Bo", "so"),),
+        material=Material((Document("b.txt", "blue"),)),
+        materials={history[0].id: Material((Document("a.txt", "teal"),)), "other": Material()},
+        talk=Talk((Line("Cy", "hello"),)),
+    )
+    roles = [message["role"] for message in prompt.messages]
+    assert roles == ["user", "assistant", "user"]
+    first, _, last = (message["content"] for message in prompt.messages)
+    assert first.index("hello") < first.index("teal") < first.index("q0")
+    assert last.index("so") < last.index("blue") < last.index("Why?")
+    assert (prompt.materials, prompt.talk, prompt.notes) == ({}, None, ())
+
+
+async def test_the_talk_is_shortened_before_any_turn_and_keeps_its_end() -> None:
+    history = talk(10, 10)
+    earlier = Talk(tuple(Line("Cy", f"line{number} and so on") for number in range(30)))
+    prompt = await fit(
+        system="", history=history, question="Why?", budget=200, count=words, talk=earlier
+    )
+    assert prompt.turns == tuple(history)
+    assert not prompt.trimmed
+    assert prompt.talk is not None
+    assert prompt.talk.lines == earlier.lines[-len(prompt.talk.lines) :]
+    assert prompt.talk.is_cut
+    assert prompt.notes == (notes.OLDER,)
+    assert await words(prompt.messages) <= 200
+
+
+async def test_the_files_of_a_question_are_cut_to_the_room_that_there_is() -> None:
+    history = talk(30)
+    own = Material((document("a", 300), document("b", 10)))
+    prompt = await fit(
+        system=SYSTEM, history=history, question="Why?", budget=150, count=words, material=own
+    )
+    assert prompt.turns == ()
+    long, short = prompt.material.documents
+    assert long.is_cut
+    assert not short.is_cut
+    assert 75 < await words(prompt.messages) <= 150
+
+
+async def test_the_files_of_earlier_turns_are_shortened_before_turns_are_left_out() -> None:
+    history = talk(5, 5, 5)
+    old = Material((document("a", 100),))
+    prompt = await fit(
+        system="",
+        history=history,
+        question="Why?",
+        budget=140,
+        count=words,
+        materials={history[0].id: old},
+    )
+    assert prompt.turns == tuple(history)
+    (shorter,) = prompt.materials[history[0].id].documents
+    assert old.documents[0].text.startswith(shorter.text)
+    assert prompt.notes == ("I read only the beginning of a",)
+    again = await fit(
+        system="",
+        history=[*history, *talk(5)],
+        question="Why?",
+        budget=140,
+        count=words,
+        materials=prompt.materials,
+    )
+    assert again.materials == {}
+    assert again.messages[0] == prompt.messages[0]
+
+
+async def test_a_question_is_asked_without_its_files_where_nothing_of_them_fits() -> None:
+    own = Material((Document("a", "word " * 5000),))
+    prompt = await fit(
+        system="", history=[], question="Why? " * 20, budget=24, count=words, material=own
+    )
+    assert prompt.messages == [{"role": "user", "content": "Why? " * 20}]
+    with pytest.raises(TooLong):
+        await fit(
+            system="", history=[], question="Why? " * 20, budget=20, count=words, material=own
+        )
+
+
+async def test_images_go_with_the_question_that_they_came_with() -> None:
+    own = Material((), (Image("p.png", "image/png", "aGk="),))
+    prompt = await fit(system="", history=[], question="Why?", budget=50, count=words, material=own)
+    (message,) = prompt.messages
+    assert message["images"] == ["data:image/png;base64,aGk="]
+
+
+@given(
+    st.lists(st.integers(1, 40), max_size=6),
+    st.integers(0, 300),
+    st.integers(0, 30),
+    st.integers(20, 400),
+)
+async def test_whatever_there_is_the_prompt_fits(
+    sizes: list[int], file: int, lines: int, budget: int
+) -> None:
+    history = talk(*sizes)
+    prompt = await fit(
+        system="",
+        history=history,
+        question="Why?",
+        budget=budget,
+        count=words,
+        material=Material((document("a", file),) if file else ()),
+        materials={turn.id: Material((document("b", file // 2 + 1),)) for turn in history[:2]},
+        talk=Talk(tuple(Line("Cy", f"line {number}") for number in range(lines))),
+    )
+    assert await words(prompt.messages) <= budget
+    assert prompt.turns == tuple(history)[len(history) - len(prompt.turns) :]
+    assert prompt.messages[-1]["content"].endswith("Why?")

@@ -51,11 +51,13 @@ class Account:
         return {"id": str(APPLICATION_ID), "flags": application_flags(self.privileged)}
 
     def ready(self, session_id: str, shard: tuple[int, int] | None, url: str) -> Json:
-        """The body of READY; the guild follows in an event of its own."""
+        """The body of READY; the guild follows in an event of its own, if it is the shard's."""
+        shard_id, shards = shard or (0, 1)
+        guilds = [GUILD_ID] if (GUILD_ID >> 22) % shards == shard_id else []
         body: Json = {
             "v": 10,
             "user": self.own_user(),
-            "guilds": [{"id": str(GUILD_ID), "unavailable": True}],
+            "guilds": [{"id": str(guild), "unavailable": True} for guild in guilds],
             "session_id": session_id,
             "resume_gateway_url": url,
             "application": self.partial_application(),

@@ -202,11 +202,3 @@ class ReactionQuery(BaseModel):
     @classmethod
     def _number(cls, value: object) -> object:
         return int(value) if isinstance(value, str) and value.isdigit() else value
-
-
-class CommandForm(BaseModel):
-    """One application command; what is not checked here is kept as it came."""
-
-    type: Literal[1, 2, 3] = 1
-    name: Annotated[str, Field(min_length=1, max_length=32)]
-    description: Annotated[str, Field(max_length=100)] = ""

@@ -38,6 +38,7 @@ _DIRECT_TWIN: Final = {
 EventName = Literal[
     "CHANNEL_PINS_UPDATE",
     "GUILD_CREATE",
+    "INTERACTION_CREATE",
     "MESSAGE_CREATE",
     "MESSAGE_DELETE",
     "MESSAGE_REACTION_ADD",
@@ -57,10 +58,13 @@ PUBLISHED: Final = frozenset(get_args(EventName)) - {"GUILD_CREATE"}
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One event. `body(privileged)` writes it with all content or only what anybody may read."""
+    """One event. `body(privileged)` writes it with all content or only what anybody may read.
+
+    Without an `intent` every session of its shard gets it.
+    """
 
     name: EventName
-    intent: Intents
+    intent: Intents | None
     in_guild: bool
     body: Callable[[bool], Json]
     channel_id: int | None = None
@@ -107,6 +111,17 @@ def dispatch_of(change: Change, payloads: Payloads) -> Dispatch:
                 "last_pin_timestamp": None if last_pin_at is None else iso(last_pin_at),
             }
             return _event("CHANNEL_PINS_UPDATE", Intents.GUILDS, channel.id, body, payloads)
+
+
+def place_of(change: Change) -> int:
+    """The id of the channel that the change happened in."""
+    match change:
+        case ThreadCreated() | ThreadChanged() | ThreadJoined():
+            return change.thread.id
+        case TypingStarted() | PinsChanged():
+            return change.channel.id
+        case _:
+            return change.message.channel_id
 
 
 def _message_event(name: EventName, message: Message, payloads: Payloads) -> Dispatch:

@@ -18,6 +18,8 @@ class Refusal(Enum):
     UNKNOWN_MESSAGE = (404, 10008, "Unknown Message")
     UNKNOWN_USER = (404, 10013, "Unknown User")
     UNKNOWN_EMOJI = (400, 10014, "Unknown Emoji")
+    UNKNOWN_WEBHOOK = (404, 10015, "Unknown Webhook")
+    UNKNOWN_INTERACTION = (404, 10062, "Unknown interaction")
     OTHER_APPLICATION = (
         403,
         20012,
@@ -25,6 +27,17 @@ class Refusal(Enum):
     )
     TOO_MANY_REACTIONS = (400, 30010, "Maximum number of reactions reached (20)")
     TOO_MANY_COMMANDS = (400, 30032, "Maximum number of application commands reached")
+    COMMAND_CREATES_SPENT = (
+        400,
+        30034,
+        "Max number of daily application command creates has been reached (200)",
+    )
+    INTERACTION_ANSWERED = (400, 40060, "Interaction has already been acknowledged.")
+    TOO_MANY_FOLLOW_UPS = (
+        400,
+        40094,
+        "This interaction has reached its maximum number of follow up messages",
+    )
     TOO_LARGE = (413, 40005, "Request entity too large")
     MISSING_ACCESS = (403, 50001, "Missing Access")
     NOT_IN_DM = (403, 50003, "Cannot execute action on a DM channel")
@@ -33,6 +46,7 @@ class Refusal(Enum):
     MISSING_PERMISSIONS = (403, 50013, "Missing Permissions")
     SYSTEM_MESSAGE = (403, 50021, "Cannot execute action on a system message")
     WRONG_CHANNEL_TYPE = (400, 50024, "Cannot execute action on this channel type")
+    INVALID_WEBHOOK_TOKEN = (401, 50027, "Invalid Webhook Token")
     INVALID_RECIPIENT = (400, 50033, "Invalid Recipient(s)")
     INVALID_FORM = (400, 50035, "Invalid Form Body")
     THREAD_ARCHIVED = (400, 50083, "Thread is archived")

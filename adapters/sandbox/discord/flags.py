@@ -48,12 +48,17 @@ class Permission(IntFlag):
 
 ALL_PERMISSIONS = Permission(sum(Permission))
 
+MODERATING = Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS
+"""What people may do only where they moderate."""
+
 
 class MessageFlag(IntFlag):
     """Flags of a message; `SENDABLE` and `EDITABLE` are those that a bot may set."""
 
     SUPPRESS_EMBEDS = 1 << 2
     HAS_THREAD = 1 << 5
+    EPHEMERAL = 1 << 6
+    LOADING = 1 << 7
     SUPPRESS_NOTIFICATIONS = 1 << 12
     IS_VOICE_MESSAGE = 1 << 13
     IS_COMPONENTS_V2 = 1 << 15

@@ -47,10 +47,15 @@ woke up, so an acknowledgement with no way to travel seems a whole heartbeat lat
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """`heartbeat_s` is asked of clients; `grace_s` more without a heartbeat closes with 4009."""
+    """`heartbeat_s` is asked of clients; `grace_s` more without a heartbeat closes with 4009.
+
+    `shards` is how many are recommended, `max_concurrency` how many may begin at once.
+    """
 
     heartbeat_s: float = 41.25
     grace_s: float = 20.0
+    shards: int = 1
+    max_concurrency: int = 1
 
 
 class Gateway:
@@ -75,7 +80,7 @@ class Gateway:
         self._payloads = payloads
         self._buckets = buckets
         self._limits = limits
-        self._settings = settings
+        self.settings = settings
         self._faults = faults
         self._base_url = base_url
         self._on_presence = on_presence
@@ -167,13 +172,13 @@ class Gateway:
     async def _serve(self, connection: Connection, version: str | None) -> None:
         if version != "10":
             raise Refused(4012)
-        heartbeat_ms = int(self._settings.heartbeat_s * 1000)
+        heartbeat_ms = int(self.settings.heartbeat_s * 1000)
         _send(connection, 10, {"heartbeat_interval": heartbeat_ms, "_trace": []})
         await self._read(connection)
 
     async def _read(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        patience_s = self._settings.heartbeat_s + self._settings.grace_s
+        patience_s = self.settings.heartbeat_s + self.settings.grace_s
         deadline = loop.time() + patience_s
         sends = Buckets(loop.time)
         while True:
@@ -219,7 +224,8 @@ class Gateway:
         if connection.session is not None:
             raise Refused(4005)
         self._require_token(wish.token, "IDENTIFY")
-        if not self._buckets.take("identify", self._limits.identify).allowed:
+        lane = wish.shard[0] % self.settings.max_concurrency if wish.shard else 0
+        if not self._buckets.take(f"identify {lane}", self._limits.identify).allowed:
             _send(connection, 9, False)
             return
         if not self._buckets.take("session starts", self._limits.session_starts).allowed:

@@ -1,12 +1,14 @@
 """Users, members, roles and the application as Discord's JSON."""
 
-from adapters.sandbox.discord.flags import ALL_PERMISSIONS, Permission
+from adapters.sandbox.discord.flags import ALL_PERMISSIONS, MODERATING, Permission
 from adapters.sandbox.discord.ids import (
     APPLICATION_ID,
     BOT_ROLE_ID,
     BOT_USER_ID,
     FOUNDED_ISO,
     GUILD_ID,
+    MODERATOR_ID,
+    MODERATOR_ROLE_ID,
     PEOPLE_ROLE_ID,
 )
 from adapters.sandbox.discord.model import Json, User
@@ -39,8 +41,10 @@ def own_user(person: User) -> Json:
 
 def member(user_id: int) -> Json:
     """A member of the guild without the user: what stands beside an author."""
+    held = [BOT_ROLE_ID if user_id == BOT_USER_ID else PEOPLE_ROLE_ID]
+    held += [MODERATOR_ROLE_ID] if user_id == MODERATOR_ID else []
     return {
-        "roles": [str(BOT_ROLE_ID if user_id == BOT_USER_ID else PEOPLE_ROLE_ID)],
+        "roles": [str(role) for role in held],
         "nick": None,
         "avatar": None,
         "joined_at": FOUNDED_ISO,
@@ -53,13 +57,14 @@ def member(user_id: int) -> Json:
 
 
 def roles(own: Permission) -> list[Json]:
-    """@everyone, the people's role, and the bot's, which its installation made (`own`)."""
-    people = ALL_PERMISSIONS & ~(Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS)
+    """@everyone, people, moderators, and the role that the installation of the bot made (`own`)."""
+    people = ALL_PERMISSIONS & ~MODERATING
     return [
         _role(GUILD_ID, "@everyone", 0, Permission(0)),
         _role(PEOPLE_ROLE_ID, "people", 1, people),
+        _role(MODERATOR_ROLE_ID, "moderators", 2, MODERATING),
         {
-            **_role(BOT_ROLE_ID, BOT_HANDLE, 2, own),
+            **_role(BOT_ROLE_ID, BOT_HANDLE, 3, own),
             "managed": True,
             "tags": {"bot_id": str(BOT_USER_ID)},
         },

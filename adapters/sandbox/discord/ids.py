@@ -6,6 +6,7 @@ Ids made by one `Snowflakes` strictly grow, so that their order is the order of 
 from collections.abc import Callable
 from typing import Final
 
+from adapters.sandbox.interactive import AWAY
 from adapters.sandbox.people import MAX_PEOPLE, handles
 from adapters.sandbox.platform import CHANNELS
 
@@ -29,6 +30,9 @@ APPLICATION_ID: Final = _founding_id(2)
 BOT_USER_ID: Final = _founding_id(3)
 BOT_ROLE_ID: Final = _founding_id(4)
 PEOPLE_ROLE_ID: Final = _founding_id(5)
+MODERATOR_ROLE_ID: Final = _founding_id(6)
+AWAY_GUILD_ID: Final = _founding_id(7)
+"""A guild that the bot is not in."""
 PEOPLE_IDS: Final[dict[str, int]] = {
     handle: _founding_id(100 + number) for number, handle in enumerate(handles(MAX_PEOPLE))
 }
@@ -37,6 +41,12 @@ PEOPLE_IDS: Final[dict[str, int]] = {
 CHANNEL_IDS: Final[dict[str, int]] = {
     name: _founding_id(50 + number) for number, name in enumerate(CHANNELS)
 }
+
+AWAY_IDS: Final[dict[str, int]] = {
+    name: _founding_id(70 + number) for number, name in enumerate(AWAY)
+}
+MODERATOR_ID: Final = PEOPLE_IDS["alice"]
+"""Who may handle other people's messages, when she is there."""
 
 
 class Snowflakes:

@@ -30,6 +30,14 @@ SWEPT_BUCKETS: Final = 1000
 
 GENEROUS: Final = Window(1_000_000, 1.0)
 
+OBSERVED: Final[Mapping[str, Window]] = MappingProxyType(
+    {
+        "POST /channels/{channel_id}/messages": Window(5, 5.0),
+        "PATCH /channels/{channel_id}/messages/{message_id}": Window(5, 5.0),
+    }
+)
+"""What bots are seen to run into; Discord publishes no numbers for routes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -44,6 +52,7 @@ class Limits:
     everything: Window = GENEROUS
     old_edits: Window = GENEROUS
     identify: Window = GENEROUS
+    command_creates: Window = Window(200, 86_400.0)
     session_starts: Window = Window(1000, 86_400.0)
     gateway_sends: Window = Window(120, 60.0)
 

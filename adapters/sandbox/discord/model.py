@@ -12,10 +12,12 @@ DEFAULT: Final = 0
 PINNED: Final = 6
 THREAD_CREATED: Final = 18
 REPLY: Final = 19
+SLASH_ANSWER: Final = 20
 THREAD_STARTER: Final = 21
-"""Message types."""
+MENU_ANSWER: Final = 23
+"""Message types; the two answers are those to a slash command and to one of a message's menu."""
 
-SPOKEN: Final = frozenset({DEFAULT, REPLY})
+SPOKEN: Final = frozenset({DEFAULT, REPLY, SLASH_ANSWER, MENU_ANSWER})
 """Message types that somebody wrote; all others are the platform's own notes."""
 
 ArchiveMinutes = Literal[60, 1440, 4320, 10080]
@@ -69,7 +71,19 @@ class Thread:
     members: tuple[tuple[int, float], ...]
 
 
-Channel = TextChannel | DirectChannel | Thread
+@dataclass(frozen=True, slots=True)
+class AwayChannel:
+    """Where the bot is not: a channel of a guild without it, or with no guild a group of people.
+
+    It learns of neither by the gateway or by REST; interactions alone come from there.
+    """
+
+    id: int
+    name: str
+    guild_id: int | None
+
+
+Channel = TextChannel | DirectChannel | Thread | AwayChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +99,14 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a message points to: a message, or a channel alone (a new thread)."""
+    """What a message points to: a message, or a channel alone (a new thread).
+
+    `is_forward`: the message is forwarded, and not answered.
+    """
 
     channel_id: int
     message_id: int | None
+    is_forward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +120,12 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `pinged` are the users who were notified when it was sent."""
+    """One message. `pinged` are the users who were notified when it was sent, `forwarded` is the
+    message that it forwards, as that was then.
+
+    `interaction` is the metadata of the interaction that it answers; `seen_by` the one person who
+    sees it, when it is ephemeral.
+    """
 
     id: int
     channel_id: int
@@ -124,3 +147,6 @@ class Message:
     pinged: frozenset[int] = frozenset()
     pinned_at: float | None = None
     reactions: tuple[Reaction, ...] = ()
+    forwarded: "Message | None" = None
+    interaction: Json | None = None
+    seen_by: int | None = None

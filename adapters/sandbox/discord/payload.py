@@ -11,12 +11,19 @@ from typing import Final
 
 from adapters.sandbox.discord.flags import MessageFlag
 from adapters.sandbox.discord.identity import member, roles, user
-from adapters.sandbox.discord.ids import BOT_USER_ID, FOUNDED_ISO, GUILD_ID, PEOPLE_IDS
+from adapters.sandbox.discord.ids import (
+    APPLICATION_ID,
+    BOT_USER_ID,
+    FOUNDED_ISO,
+    GUILD_ID,
+    PEOPLE_IDS,
+)
 from adapters.sandbox.discord.model import (
     REPLY,
     SPOKEN,
     THREAD_STARTER,
     Attachment,
+    AwayChannel,
     Channel,
     DirectChannel,
     Json,
@@ -86,6 +93,14 @@ class Payloads:
                 }
             case Thread():
                 return {**body, **self._thread(channel)}
+            case AwayChannel(guild_id=None):
+                people = [user(one) for one in self._state.users.values() if not one.bot]
+                owner = people[0]["id"]
+                named = {"name": channel.name, "owner_id": owner, "icon": None}
+                return {**body, **named, "type": 3, "recipients": people}
+            case AwayChannel():
+                named = {"name": channel.name, "guild_id": str(channel.guild_id), "position": 0}
+                return {**body, **named, "type": 0, "permission_overwrites": []}
 
     def _thread(self, thread: Thread) -> Json:
         spoken = sum(note.type in SPOKEN for note in self._state.history(thread.id))
@@ -141,6 +156,10 @@ class Payloads:
             "edited_timestamp": None if message.edited_at is None else iso(message.edited_at),
             "flags": int(flags),
         }
+        if message.forwarded is not None:
+            body["message_snapshots"] = [self._snapshot(message.forwarded)] if readable else []
+        if message.interaction is not None:
+            body |= _answering(message.interaction)
         if message.reactions:
             body["reactions"] = _reaction_counts(message.reactions)
         if message.reference is not None:
@@ -166,7 +185,7 @@ class Payloads:
 
     def in_guild(self, channel_id: int) -> bool:
         """Whether the channel belongs to the guild (a thread does)."""
-        return not isinstance(self._state.channel(channel_id), DirectChannel)
+        return isinstance(self._state.channel(channel_id), TextChannel | Thread)
 
     def guild(self, *, everybody: bool) -> Json:
         """The guild as GUILD_CREATE gives it; `everybody` lists all members and not only the bot.
@@ -247,12 +266,19 @@ class Payloads:
         return written
 
     def _pointer(self, reference: Reference) -> Json:
-        body: Json = {"type": 0, "channel_id": str(reference.channel_id)}
+        body: Json = {"type": int(reference.is_forward), "channel_id": str(reference.channel_id)}
         if reference.message_id is not None:
             body["message_id"] = str(reference.message_id)
         if self.in_guild(reference.channel_id):
             body["guild_id"] = str(GUILD_ID)
         return body
+
+    def _snapshot(self, message: Message) -> Json:
+        """A forwarded message: what it said, and not who said it."""
+        whole = self.message(message, privileged=True, nested=False)
+        names = "type content attachments embeds components mentions mention_roles timestamp"
+        names += " edited_timestamp flags"
+        return {"message": {name: whole[name] for name in names.split()}}
 
     def _referenced(self, reference: Reference, *, privileged: bool) -> Json | None:
         if reference.message_id is None:
@@ -268,6 +294,15 @@ def thread_member(thread: Thread, user_id: int, joined_at: float) -> Json:
         "user_id": str(user_id),
         "join_timestamp": iso(joined_at),
         "flags": 0,
+    }
+
+
+def _answering(metadata: Json) -> Json:
+    """What the answer to an interaction carries: it was sent by the application's webhook."""
+    return {
+        "webhook_id": str(APPLICATION_ID),
+        "application_id": str(APPLICATION_ID),
+        "interaction_metadata": metadata,
     }
 
 

@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from adapters.sandbox.discord.components import buttons_of
 from adapters.sandbox.discord.errors import ApiError
+from adapters.sandbox.discord.flags import MessageFlag
 from adapters.sandbox.discord.ids import (
     BOT_ROLE_ID,
     BOT_USER_ID,
+    MODERATOR_ROLE_ID,
     PEOPLE_IDS,
     PEOPLE_ROLE_ID,
 )
 from adapters.sandbox.discord.model import (
+    AwayChannel,
     DirectChannel,
     Json,
     Message,
@@ -38,6 +42,7 @@ _NAMES: Final[dict[int, str]] = {
     **{number: handle for handle, number in HANDLES.items()},
     BOT_ROLE_ID: BOT_HANDLE,
     PEOPLE_ROLE_ID: "people",
+    MODERATOR_ROLE_ID: "moderators",
 }
 _TYPED: Final = re.compile(r"(?<![\w@])@(\w+)")
 _STORED: Final = re.compile(r"<@[!&]?(\d{1,20})>")
@@ -78,6 +83,8 @@ def channel_name(state: State, channel_id: int | None) -> str | None:
             return channel_name(state, parent)
         case DirectChannel():
             return DM
+        case AwayChannel(name=name):
+            return name
         case _:
             return None
 
@@ -105,16 +112,26 @@ def view(state: State, message: Message) -> MessageView:
             givers.append(handle)
     channel = state.channel(message.channel_id)
     answered = message.reference.message_id if message.reference else None
+    is_loading = message.flags & MessageFlag.LOADING
     return MessageView(
         id=str(message.id),
         user=_NAMES[author.id],
         bot=author.bot,
-        text=to_people(message.content),
+        text=f"{BOT_HANDLE} is thinking…" if is_loading else _readable(message),
         thread=str(channel.id) if isinstance(channel, Thread) else None,
         reply_to=None if answered is None else str(answered),
         edited=message.edited_at is not None,
         reactions=tuple(ReactionView(emoji, tuple(givers)) for emoji, givers in by_emoji.items()),
+        buttons=tuple(buttons_of(message.components)),
+        private=message.seen_by is not None,
     )
+
+
+def _readable(message: Message) -> str:
+    """All that a message shows, a line for each file and for what it forwards."""
+    quoted = "" if message.forwarded is None else f"↪ {_readable(message.forwarded)}"
+    files = (f"📎 {file.filename}" for file in message.attachments)
+    return "\n".join(line for line in (to_people(message.content), quoted, *files) if line)
 
 
 def audited(state: State, message: Message) -> AuditView:

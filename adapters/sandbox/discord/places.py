@@ -3,9 +3,10 @@
 All raise ControlError for what does not exist where the person is.
 """
 
-from adapters.sandbox.discord.ids import CHANNEL_IDS
+from adapters.sandbox.discord.ids import AWAY_IDS, CHANNEL_IDS
 from adapters.sandbox.discord.model import (
     SPOKEN,
+    AwayChannel,
     Channel,
     DirectChannel,
     Message,
@@ -26,7 +27,7 @@ class Places:
     def to_speak(self, channel: str, person: int, *, thread: str | None) -> Channel:
         """Where a person is about to speak: a direct channel is opened, a thread is made."""
         place: Channel = (
-            self._state.open_direct_channel(person) if channel == DM else self._guild(channel)
+            self._state.open_direct_channel(person) if channel == DM else self._shared(channel)
         )
         return place if thread is None else self._thread_under(place, message_id(thread), person)
 
@@ -44,7 +45,7 @@ class Places:
         """A message of the channel or one of its threads."""
         wanted = message_id(message)
         place = self._state.channel_of(wanted)
-        if place is not None and self._reaches(place, channel, person):
+        if place is not None and self.reaches(place, channel, person):
             found = self._state.find_message(place.id, wanted)
             if found is not None:
                 return found
@@ -53,11 +54,12 @@ class Places:
     def is_typing(self, user: int, channel: str, person: int) -> bool:
         """Whether the user is shown as typing there, to that person."""
         places = self._state.typing_in(user)
-        return any(self._reaches(place, channel, person) for place in places)
+        return any(self.reaches(place, channel, person) for place in places)
 
-    def _guild(self, name: str) -> TextChannel:
-        channel = self._state.channels.get(CHANNEL_IDS.get(name, 0))
-        if not isinstance(channel, TextChannel):
+    def _shared(self, name: str) -> TextChannel | AwayChannel:
+        number = CHANNEL_IDS.get(name) or AWAY_IDS.get(name, 0)
+        channel = self._state.channels.get(number)
+        if not isinstance(channel, TextChannel | AwayChannel):
             raise ControlError(f"no such channel: {name!r}")
         return channel
 
@@ -66,13 +68,14 @@ class Places:
         if channel == DM:
             direct = self._state.direct_channel(person)
             return [] if direct is None else [direct]
-        parent = self._guild(channel)
+        parent = self._shared(channel)
         return [parent, *self._state.threads_of(parent.id)]
 
     def _spoken(self, place: Channel) -> list[Message]:
         return [one for one in self._state.history(place.id) if one.type in SPOKEN]
 
-    def _reaches(self, place: Channel, channel: str, person: int) -> bool:
+    def reaches(self, place: Channel, channel: str, person: int) -> bool:
+        """Whether the place is the channel of that name to the person, or a thread in it."""
         if isinstance(place, DirectChannel):
             return channel == DM and place.recipient_id == person
         return channel_name(self._state, place.id) == channel
@@ -82,6 +85,6 @@ class Places:
         if thread is not None and thread.parent_id == place.id:
             return thread
         if not isinstance(place, TextChannel):
-            raise ControlError("a direct message has no threads")
+            raise ControlError("there are no threads here")
         source = self._state.message(place.id, source_id)
         return start_thread(self._state, place, person, name=thread_name(source), source=source)

@@ -1,7 +1,8 @@
 """The REST API's border: who may ask, how often, and how every answer is written.
 
 One middleware sees all requests under `/discord/api/v10`: it answers unknown routes as Discord
-does, checks the token, counts rate limits, and turns what handlers raise into Discord's bodies.
+does, checks the bot's token where the path carries none of an interaction, counts rate limits, and
+turns what handlers raise into Discord's bodies.
 `_finish` is the single place where a response goes out.
 """
 
@@ -27,11 +28,12 @@ from adapters.sandbox.discord.limits import (
 )
 from adapters.sandbox.discord.rest_faults import Broken, RestFaults, Unauthorized
 from adapters.sandbox.faults import error_page
+from adapters.sandbox.journal import Journal
 
 _log = logging.getLogger(__name__)
 
 PREFIX: Final = "/discord/api/v10"
-_MAJOR: Final = ("channel_id", "guild_id")
+_MAJOR: Final = ("channel_id", "guild_id", "webhook_id", "webhook_token")
 
 
 def reply(data: Any, status: int = 200) -> web.Response:
@@ -59,12 +61,14 @@ class Rest:
         buckets: Buckets,
         limits: Limits,
         faults: RestFaults,
+        journal: Journal,
         routes: Iterable[web.RouteDef],
     ) -> None:
         self._account = account
         self._buckets = buckets
         self._limits = limits
         self._faults = faults
+        self._journal = journal
         self.application: Final = web.Application(middlewares=[self._middleware()])
         self.application.add_routes(routes)
 
@@ -81,9 +85,10 @@ class Rest:
             status = request.match_info.http_exception.status
             reason = "Not Found" if status == 404 else "Method Not Allowed"
             return self._finish(_plain(status, reason), {})
-        if not self._account.authorizes(request.headers.get("Authorization")):
-            return self._finish(_plain(401, "Unauthorized"), {})
         route = self._route(request)
+        by_token = request.match_info.get("webhook_token") is not None
+        if not (by_token or self._account.authorizes(request.headers.get("Authorization"))):
+            return self._finish(_plain(401, "Unauthorized"), {})
         standing: Standing | None = None
         try:
             self._faults.before(route, request)
@@ -106,6 +111,7 @@ class Rest:
         except Exception:  # noqa: BLE001 - the border: a client gets 500, the log the trace
             _log.exception("request failed: %s", route)
             response = _plain(500, "Internal Server Error")
+        self._journal.called(route, is_limited=response.status == HTTPStatus.TOO_MANY_REQUESTS)
         if standing is None:
             standing = self._buckets.look(self._key(request, route), self._window(route))
         return self._finish(response, standing_headers(standing, route))
@@ -115,9 +121,11 @@ class Rest:
         return response
 
     def _count(self, request: web.Request, route: str) -> Standing:
-        everything = self._buckets.take("everything", self._limits.everything)
-        if not everything.allowed:
-            raise RateLimited(everything.reset_after_s, "global")
+        # Interactions are not under the global limit (Receiving and Responding).
+        if "webhook_token" not in request.match_info:
+            everything = self._buckets.take("everything", self._limits.everything)
+            if not everything.allowed:
+                raise RateLimited(everything.reset_after_s, "global")
         standing = self._buckets.take(self._key(request, route), self._window(route))
         if not standing.allowed:
             raise RateLimited(standing.reset_after_s, "user")

@@ -10,6 +10,7 @@ from adapters.sandbox.discord.bodies import RecipientForm
 from adapters.sandbox.discord.commands import Commands
 from adapters.sandbox.discord.errors import ApiError, Refusal
 from adapters.sandbox.discord.forms import checked, path_id, read_body, read_list
+from adapters.sandbox.discord.gateway import GatewaySettings
 from adapters.sandbox.discord.ids import APPLICATION_ID, GUILD_ID
 from adapters.sandbox.discord.limits import Buckets, Limits
 from adapters.sandbox.discord.payload import Payloads
@@ -33,6 +34,7 @@ class AccountRoutes:
         buckets: Buckets,
         limits: Limits,
         gateway_url: Callable[[], str],
+        gateway: GatewaySettings,
     ) -> None:
         self._state = state
         self._payloads = payloads
@@ -41,6 +43,8 @@ class AccountRoutes:
         self._buckets = buckets
         self._limits = limits
         self._gateway_url = gateway_url
+        self._shards = gateway.shards
+        self._max_concurrency = gateway.max_concurrency
 
     def routes(self) -> list[web.RouteDef]:
         """All routes of this group."""
@@ -71,12 +75,12 @@ class AccountRoutes:
         return reply(
             {
                 "url": self._gateway_url(),
-                "shards": 1,
+                "shards": self._shards,
                 "session_start_limit": {
                     "total": starts.limit,
                     "remaining": starts.remaining,
                     "reset_after": int(starts.reset_after_s * 1000),
-                    "max_concurrency": 1,
+                    "max_concurrency": self._max_concurrency,
                 },
             }
         )

@@ -1,8 +1,6 @@
 """Routes of messages: read, send, edit, delete, pins, typing."""
 
 import bisect
-import mimetypes
-from collections.abc import Iterable, Mapping
 from datetime import UTC
 from operator import attrgetter
 from typing import Final
@@ -12,40 +10,31 @@ from aiohttp import web
 from adapters.sandbox.discord import messages
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.bodies import (
-    AttachmentForm,
     CreateForm,
     EditForm,
     HistoryQuery,
     PinsQuery,
-    ReferenceForm,
 )
 from adapters.sandbox.discord.errors import (
     ApiError,
     Refusal,
-    invalid_field,
     invalid_form,
-    not_modelled,
 )
 from adapters.sandbox.discord.flags import Permission
 from adapters.sandbox.discord.forms import (
-    Body,
-    Upload,
     checked,
     path_id,
     query,
     read_body,
-    safe_filename,
 )
 from adapters.sandbox.discord.ids import BOT_USER_ID
 from adapters.sandbox.discord.limits import OLD_MESSAGE_S, Buckets, Limits, RateLimited
-from adapters.sandbox.discord.messages import Draft, Edit
-from adapters.sandbox.discord.model import Attachment, Channel, Json, Message, Thread
+from adapters.sandbox.discord.message_bodies import draft_of, edit_of
+from adapters.sandbox.discord.model import Channel, Json, Message, Thread
 from adapters.sandbox.discord.payload import Payloads, iso
 from adapters.sandbox.discord.rest import nothing, reply
 from adapters.sandbox.discord.state import State
 
-MAX_FILE: Final = 10 << 20
-MAX_FILES: Final = 10
 _OLD_EDIT_CODE: Final = 30046
 _CHANNEL: Final = "/channels/{channel_id}"
 _MESSAGES: Final = _CHANNEL + "/messages"
@@ -132,26 +121,11 @@ class MessageRoutes:
         channel = self.channel(request)
         body = await read_body(request)
         form = checked(CreateForm, body.data)
-        form.require_modelled()
-        reference = form.message_reference
-        if reference is not None:
-            _require_reply(reference, channel)
-        files = self._new_files(body, form.attachments or ())
-        if files and not self._state.allows(BOT_USER_ID, channel, Permission.ATTACH_FILES):
+        draft = draft_of(self._state, channel, body, form)
+        if draft.attachments and not self._state.allows(
+            BOT_USER_ID, channel, Permission.ATTACH_FILES
+        ):
             raise ApiError(Refusal.MISSING_PERMISSIONS)
-        draft = Draft(
-            content=form.content or "",
-            embeds=_embeds(body.data),
-            components=tuple(form.components or ()),
-            attachments=tuple(files),
-            flags=form.sent_flags(),
-            tts=form.tts,
-            reply_to=None if reference is None else reference.message_id,
-            fail_if_not_exists=reference is None or reference.fail_if_not_exists,
-            allowed=form.allowed(),
-            nonce=form.nonce,
-            enforce_nonce=form.enforce_nonce,
-        )
         message = messages.create(self._state, channel, BOT_USER_ID, draft)
         sent = self._write(message)
         if message.nonce is not None:
@@ -162,30 +136,8 @@ class MessageRoutes:
         message = self.message(request)
         body = await read_body(request)
         form = checked(EditForm, body.data)
-        form.require_modelled()
         self._require_edit_in_time(message)
-        given = form.model_fields_set
-        kept = {file.id: file for file in message.attachments}
-        listed = form.attachments if "attachments" in given else None
-        files: list[Attachment] | None = None
-        if listed is not None or body.files:
-            # A file may be added without a list; what is there already then stays.
-            files = list(kept.values()) if listed is None else []
-            for one in listed or ():
-                if one.id in kept:
-                    files.append(kept.pop(one.id))
-            fresh = [one for one in listed or () if one.id not in {file.id for file in files}]
-            files += self._new_files(body, fresh)
-        elif "attachments" in given:
-            files = []
-        edit = Edit(
-            content=(form.content or "") if "content" in given else None,
-            embeds=_embeds(body.data) if "embeds" in given else None,
-            components=tuple(form.components or ()) if "components" in given else None,
-            attachments=None if files is None else tuple(files),
-            flags=form.edited_flags(message.flags),
-            allowed=form.allowed(),
-        )
+        edit = edit_of(self._state, body, form, message)
         return reply(self._write(messages.edit(self._state, message, BOT_USER_ID, edit)))
 
     async def _delete(self, request: web.Request) -> web.Response:
@@ -232,31 +184,6 @@ class MessageRoutes:
         if not standing.allowed:
             raise RateLimited(standing.reset_after_s, "user", _OLD_EDIT_CODE)
 
-    def _new_files(self, body: Body, listed: Iterable[AttachmentForm]) -> list[Attachment]:
-        """The request's files in order, named by what is listed about them."""
-        notes = {note.id: note for note in listed}
-        missing = notes.keys() - body.files.keys()
-        if missing:
-            raise invalid_field("attachments", "ATTACHMENT_NOT_FOUND", f"No file {min(missing)}")
-        if len(body.files) > MAX_FILES:
-            raise invalid_field("attachments", "BASE_TYPE_MAX_LENGTH", "Must be 10 or fewer")
-        if any(len(upload.data) > MAX_FILE for upload in body.files.values()):
-            raise ApiError(Refusal.TOO_LARGE)
-        return [
-            self._attachment(upload, notes.get(number)) for number, upload in _items(body.files)
-        ]
-
-    def _attachment(self, upload: Upload, note: AttachmentForm | None) -> Attachment:
-        named = safe_filename(note.filename) if note and note.filename else upload.filename
-        guessed, _ = mimetypes.guess_type(named)
-        return Attachment(
-            id=self._state.snowflakes.mint(),
-            filename=named,
-            content_type=guessed or "application/octet-stream",
-            description=note.description if note else None,
-            data=upload.data,
-        )
-
 
 def page(history: list[Message], asked: HistoryQuery) -> list[Message]:
     """The messages asked for, oldest first; `history` is oldest first too."""
@@ -272,23 +199,3 @@ def page(history: list[Message], asked: HistoryQuery) -> list[Message]:
     if asked.before is not None:
         end = bisect.bisect_left(history, asked.before, key=by_id)
     return history[max(0, end - asked.limit) : end]
-
-
-def _items(files: Mapping[int, Upload]) -> list[tuple[int, Upload]]:
-    return sorted(files.items(), key=lambda item: item[0])
-
-
-def _embeds(data: Json) -> tuple[Json, ...]:
-    """The embeds as they came; Discord takes those of bots as rich ones."""
-    return tuple({**embed, "type": "rich"} for embed in data.get("embeds") or ())
-
-
-def _require_reply(reference: ReferenceForm, channel: Channel) -> None:
-    if reference.type != 0:
-        raise not_modelled("message_reference", "forwarded messages")
-    if reference.channel_id not in {None, channel.id}:
-        raise invalid_field(
-            "message_reference",
-            "REPLIES_CANNOT_REFERENCE_OTHER_CHANNEL",
-            "Cannot reply to a message in a different channel",
-        )

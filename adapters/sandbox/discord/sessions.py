@@ -48,7 +48,8 @@ class Session:
         """Whether the session's intents and shard let the event through."""
         shard_id, shards = self.shard or (0, 1)
         home = (GUILD_ID >> 22) % shards if dispatch.in_guild else 0
-        return bool(self.intents & dispatch.intent) and shard_id == home
+        is_let = dispatch.intent is None or bool(self.intents & dispatch.intent)
+        return is_let and shard_id == home
 
     def dispatch(self, name: str, body: Json) -> None:
         """Number the event, keep it for a resume, and send it if the client is there."""

@@ -9,16 +9,21 @@ from typing import Final
 
 from adapters.sandbox.discord.changes import Change, TypingStarted
 from adapters.sandbox.discord.errors import ApiError, Refusal
-from adapters.sandbox.discord.flags import ALL_PERMISSIONS, Permission
+from adapters.sandbox.discord.flags import ALL_PERMISSIONS, MODERATING, Permission
 from adapters.sandbox.discord.ids import (
+    AWAY_GUILD_ID,
+    AWAY_IDS,
     BOT_ROLE_ID,
     BOT_USER_ID,
     CHANNEL_IDS,
+    MODERATOR_ID,
+    MODERATOR_ROLE_ID,
     PEOPLE_IDS,
     PEOPLE_ROLE_ID,
     Snowflakes,
 )
 from adapters.sandbox.discord.model import (
+    AwayChannel,
     Channel,
     DirectChannel,
     Message,
@@ -56,11 +61,15 @@ class State:
         self.role_members: dict[int, frozenset[int]] = {
             BOT_ROLE_ID: frozenset({BOT_USER_ID}),
             PEOPLE_ROLE_ID: frozenset(self.users) - {BOT_USER_ID},
+            MODERATOR_ROLE_ID: frozenset(self.users) & {MODERATOR_ID},
         }
         self.channels: dict[int, Channel] = {
             number: TextChannel(number, name, position)
             for position, (name, number) in enumerate(CHANNEL_IDS.items())
         }
+        for name, number in AWAY_IDS.items():
+            guild = AWAY_GUILD_ID if name == "elsewhere" else None
+            self.channels[number] = AwayChannel(number, name, guild)
         self._threads: dict[int, list[int]] = {}
         self._direct: dict[int, int] = {}
         self._messages: dict[int, dict[int, Message]] = {}
@@ -155,12 +164,18 @@ class State:
 
     def allows(self, user_id: int, channel: Channel, permission: Permission) -> bool:
         """Whether the user may do that there; people may do everything but moderate."""
+        allowed = self.permissions_of(user_id, channel)
+        return permission & allowed == permission
+
+    def permissions_of(self, user_id: int, channel: Channel) -> Permission:
+        """All that the user may do there; the bot nothing where it is not."""
         if isinstance(channel, DirectChannel):
-            return not permission & (Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS)
+            return ALL_PERMISSIONS & ~MODERATING
         if user_id == BOT_USER_ID:
-            return permission & self.permissions == permission
-        moderating = Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS
-        return permission & ALL_PERMISSIONS & ~moderating == permission
+            return Permission(0) if isinstance(channel, AwayChannel) else self.permissions
+        if user_id == MODERATOR_ID and not isinstance(channel, AwayChannel):
+            return ALL_PERMISSIONS
+        return ALL_PERMISSIONS & ~MODERATING
 
     def start_typing(self, channel: Channel, user_id: int) -> None:
         """Show the user as typing for ten seconds or until they post."""

@@ -7,24 +7,33 @@ sessions before the call that caused it returns, unless a fault holds it.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
 from aiohttp import web
 
-from adapters.sandbox.discord import messages, reactions
+from adapters.sandbox.discord import messages, reactions, sharing
 from adapters.sandbox.discord.account import Account
 from adapters.sandbox.discord.cdn import DEFAULT_LIFE_S, Cdn
-from adapters.sandbox.discord.changes import Change, TypingStarted
-from adapters.sandbox.discord.dispatch import PUBLISHED, dispatch_of
+from adapters.sandbox.discord.changes import (
+    Change,
+    MessageChanged,
+    MessageCreated,
+    TypingStarted,
+)
+from adapters.sandbox.discord.commands import Commands
+from adapters.sandbox.discord.dispatch import PUBLISHED, dispatch_of, place_of
+from adapters.sandbox.discord.drafts import Draft, Edit
 from adapters.sandbox.discord.faults import KINDS, Acts
 from adapters.sandbox.discord.flags import ALL_PERMISSIONS, Intents, Permission
 from adapters.sandbox.discord.gateway import Gateway, GatewaySettings
+from adapters.sandbox.discord.hands import Hands
 from adapters.sandbox.discord.ids import BOT_USER_ID
-from adapters.sandbox.discord.limits import Buckets, Limits
-from adapters.sandbox.discord.messages import Draft, Edit
-from adapters.sandbox.discord.model import Reaction
+from adapters.sandbox.discord.interactions import Interactions
+from adapters.sandbox.discord.limits import OBSERVED, Buckets, Limits
+from adapters.sandbox.discord.model import AwayChannel, Reaction
 from adapters.sandbox.discord.outbox import Outbox
 from adapters.sandbox.discord.payload import Payloads
 from adapters.sandbox.discord.person import (
@@ -38,14 +47,18 @@ from adapters.sandbox.discord.person import (
     view,
 )
 from adapters.sandbox.discord.places import Places
+from adapters.sandbox.discord.responses import Responses
 from adapters.sandbox.discord.rest import PREFIX, unknown_route
 from adapters.sandbox.discord.rest_routes import rest_application
 from adapters.sandbox.discord.sessions import Sessions
 from adapters.sandbox.discord.state import TYPING_S, State
+from adapters.sandbox.discord.whispers import Whispers
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.interactive import AWAY, CommandView, ModalView
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
-from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView
+from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView, Upload
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_GATEWAY: Final = GatewaySettings()
@@ -57,11 +70,14 @@ class DiscordWorld:
     `privileged_intents` are those switched on for the application; `permissions` what the bot's
     role may do. `limits` are the rate limits in force, by default none that bind. `clock` gives
     seconds of Unix time; `resume_s`, `nonce_window_s` and `file_life_s` are how long a session may
-    be away, a nonce is remembered, and the address of a file lives, in seconds. `people` are some
-    of `handles`.
+    be away, a nonce is remembered, and the address of a file lives, in seconds; `answer_s` is how
+    long the bot has for its first answer to an interaction, `token_life_s` for all others. `people`
+    are some of `handles`.
     """
 
     name: Literal["discord", "slack"] = "discord"
+    away: tuple[str, ...] = AWAY
+    limits: tuple[str, ...] = ("none", "observed")
 
     def __init__(
         self,
@@ -76,12 +92,16 @@ class DiscordWorld:
         resume_s: float = 120.0,
         nonce_window_s: float = 300.0,
         file_life_s: float = DEFAULT_LIFE_S,
+        answer_s: float = 3.0,
+        token_life_s: float = 900.0,
     ) -> None:
         self.people = people
         self._base_url: Callable[[], str] | None = None
         self._listeners = Listeners()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._limits = limits
+        self._routes = dict(limits.routes)
+        limits = self._limits = replace(limits, routes=self._routes)
+        self.journal = Journal(clock)
         self._buckets = Buckets(clock)
         self._state = State(
             emit=self._happened,
@@ -114,6 +134,26 @@ class DiscordWorld:
         )
         self._acts = Acts(self._state, self.gateway)
         self._outbox = Outbox(self.gateway, self.faults, partial(channel_name, self._state))
+        self._commands = Commands(
+            self._state.snowflakes,
+            lambda: self._buckets.take("command creates", limits.command_creates).allowed,
+        )
+        self._interactions = Interactions(
+            snowflakes=self._state.snowflakes, clock=clock, answer_s=answer_s, life_s=token_life_s
+        )
+        whispers = Whispers()
+        self._responses = Responses(self._state, whispers, self._tell)
+        self._hands = Hands(
+            state=self._state,
+            places=self._places,
+            payloads=self._payloads,
+            commands=self._commands,
+            interactions=self._interactions,
+            responses=self._responses,
+            whispers=whispers,
+            send=self._outbox.publish,
+            tell=self._tell,
+        )
 
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the routes under `/discord/`, and close connections when the application stops."""
@@ -129,7 +169,12 @@ class DiscordWorld:
                 buckets=self._buckets,
                 limits=self._limits,
                 faults=self.faults,
+                journal=self.journal,
                 gateway_url=self.gateway.url,
+                commands=self._commands,
+                interactions=self._interactions,
+                responses=self._responses,
+                gateway=self.gateway.settings,
             ),
         )
         app.router.add_get("/discord/gateway", self.gateway.handle)
@@ -161,6 +206,33 @@ class DiscordWorld:
         draft = Draft(content=storable(to_wire(self._state, text)), reply_to=answered)
         with telling():
             place = self._places.to_speak(channel, author, thread=thread)
+            return str(messages.create(self._state, place, author, draft).id)
+
+    async def upload(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        files: Sequence[Upload],
+        thread: str | None = None,
+    ) -> str:
+        """Post files as a person."""
+        author = person_id(self._state, user)
+        draft = Draft(
+            content=storable(to_wire(self._state, text)),
+            attachments=sharing.attached(self._state, files),
+        )
+        with telling():
+            place = self._places.to_speak(channel, author, thread=thread)
+            return str(messages.create(self._state, place, author, draft).id)
+
+    async def forward(self, *, channel: str, message: str, user: str, to: str) -> str:
+        """Forward a message as a person; the new message has no text of its own."""
+        author = person_id(self._state, user)
+        draft = sharing.forwarding(self._places.find(channel, message, author))
+        with telling():
+            place = self._places.to_speak(to, author, thread=None)
             return str(messages.create(self._state, place, author, draft).id)
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
@@ -210,9 +282,48 @@ class DiscordWorld:
     def messages(
         self, *, channel: str, user: str, newest: int | None = None
     ) -> Sequence[MessageView]:
-        """All messages of a channel and its threads, oldest first, without the platform's notes."""
-        found = self._places.messages(channel, person_id(self._state, user))
+        """All messages of a channel and its threads that the person sees, oldest first.
+
+        The platform's own notes are left out.
+        """
+        person = person_id(self._state, user)
+        found = [*self._places.messages(channel, person), *self._hands.whispers(channel, person)]
+        found.sort(key=lambda one: one.id)
         return [view(self._state, one) for one in found[-(newest or 0) :]]
+
+    async def press(self, *, channel: str, message: str, user: str, button: str) -> None:
+        """Press a button and wait for the bot's answer."""
+        await self._hands.press(channel=channel, message=message, user=user, button=button)
+
+    async def command(
+        self, *, channel: str, user: str, text: str, thread: str | None = None
+    ) -> None:
+        """Run a slash command as typed and wait for the bot's answer."""
+        await self._hands.command(channel=channel, user=user, text=text, thread=thread)
+
+    async def shortcut(self, *, channel: str, message: str, user: str, name: str) -> None:
+        """Use an entry of a message's menu and wait for the bot's answer."""
+        await self._hands.shortcut(channel=channel, message=message, user=user, name=name)
+
+    async def submit(self, *, user: str, modal: str, values: Mapping[str, str]) -> None:
+        """Hand in the form that is open and wait for the bot's answer."""
+        await self._hands.submit(user=user, modal=modal, values=values)
+
+    async def dismiss(self, *, user: str, modal: str) -> None:
+        """Close the form that is open."""
+        self._hands.dismiss(user=user, modal=modal)
+
+    def modal(self, *, user: str) -> ModalView | None:
+        """The form that is open before the person, if any."""
+        return self._hands.modal(user=user)
+
+    def commands(self) -> Sequence[CommandView]:
+        """The slash commands that the bot registered."""
+        return self._hands.commands()
+
+    def shortcuts(self) -> Sequence[str]:
+        """The entries of messages' menus that the bot registered."""
+        return self._hands.shortcuts()
 
     def audit(self) -> Sequence[AuditView]:
         """Every message that exists, oldest first in each channel and thread."""
@@ -226,6 +337,13 @@ class DiscordWorld:
         """`typing` while the bot is shown as typing in the channel or one of its threads."""
         person = person_id(self._state, user)
         return "typing" if self._places.is_typing(BOT_USER_ID, channel, person) else None
+
+    def limit(self, name: str) -> None:
+        """No limits of routes, or those that bots are seen to run into."""
+        if name not in self.limits:
+            raise ControlError(f"limits: {name!r} is unknown; allowed: {', '.join(self.limits)}")
+        self._routes.clear()
+        self._routes.update(OBSERVED if name == "observed" else {})
 
     def connected(self) -> bool:
         """Whether a bot is connected and would receive a message posted now."""
@@ -248,7 +366,13 @@ class DiscordWorld:
         return self._base_url()
 
     def _happened(self, change: Change) -> None:
-        self._outbox.publish(dispatch_of(change, self._payloads))
+        if not isinstance(self._state.channel(place_of(change)), AwayChannel):
+            self._outbox.publish(dispatch_of(change, self._payloads))
+        if (
+            isinstance(change, MessageCreated | MessageChanged)
+            and change.message.author_id == BOT_USER_ID
+        ):
+            self.journal.shown(str(change.message.id), change.message.content)
         if isinstance(change, TypingStarted):
             self._tell_after(TYPING_S)
         self._tell()

@@ -1,6 +1,7 @@
 // One conversation's messages as DOM nodes, kept by message id: a message that did not change is
 // not touched, one that grew keeps its node, so that selection, focus and scroll survive.
 
+import { showButtons, showShortcuts } from "./interactive.js";
 import { render } from "./markdown.js";
 
 const QUICK = ["👍", "👎"];
@@ -36,13 +37,15 @@ function named(people) {
 
 export class Messages {
   // `act` holds what a click does: react(view, emoji, present), reply(view), thread(parentView),
-  // edit(view), remove(view).
+  // edit(view), remove(view), press(view, button), shortcut(view, name). `shortcuts` are the entries
+  // of each message's menu that come from the bot's application.
   constructor(list, { handles, threads, replies, act }) {
     this.list = list;
     this.handles = handles;
     this.threads = threads;
     this.replies = replies;
     this.act = act;
+    this.shortcuts = [];
     this.views = new Map();
     this.under = new Map();
     this.nodes = new Map();
@@ -72,7 +75,7 @@ export class Messages {
       const thread = node.querySelector(":scope > .thread");
       thread.hidden = replies.length === 0;
       node.querySelector(":scope > .body .start-thread").hidden =
-        replies.length > 0 || !this.threads(channel);
+        replies.length > 0 || !this.threads(channel) || view.private;
       this.place(thread.querySelector(".messages"), replies, { person, channel });
     }
   }
@@ -126,7 +129,8 @@ export class Messages {
     const quoted = view.reply_to === null ? null : this.views.get(view.reply_to);
     const grouped = previous !== null && previous.user === view.user && view.reply_to === null
       && timeOf(view.id) - timeOf(previous.id) < GROUP_MS && !this.under.has(previous.id);
-    const drawn = JSON.stringify([view, quoted && excerpt(quoted), grouped, person, channel]);
+    const drawn = JSON.stringify(
+      [view, quoted && excerpt(quoted), grouped, person, channel, this.shortcuts]);
     if (node.drawn === drawn) return;
     node.drawn = drawn;
     node.classList.toggle("grouped", grouped);
@@ -136,7 +140,12 @@ export class Messages {
     quote.textContent = quoted ? excerpt(quoted) : "a message that is gone";
     render(part(".text"), view.text, this.handles);
     part(".edited").hidden = !view.edited;
-    part(".reply").hidden = !this.replies;
+    part(".private").hidden = !view.private;
+    showButtons(part(".buttons"), view.buttons ?? [], (id) =>
+      this.act.press(this.views.get(view.id), id));
+    showShortcuts(part(".actions"), view.private ? [] : this.shortcuts, (name) =>
+      this.act.shortcut(this.views.get(view.id), name));
+    part(".reply").hidden = !this.replies || view.private;
     part(".edit").hidden = view.user !== person;
     part(".delete").hidden = view.user !== person;
     this.updateReactions(part(".reactions"), view, person);
@@ -144,7 +153,7 @@ export class Messages {
 
   updateReactions(row, view, person) {
     const wanted = new Map();
-    if (view.bot) for (const quick of QUICK) wanted.set(quick, { emoji: quick, users: [] });
+    if (view.bot && !view.private) for (const quick of QUICK) wanted.set(quick, { emoji: quick, users: [] });
     for (const reaction of view.reactions) wanted.set(reaction.emoji, reaction);
     const chips = new Map([...row.children].map((chip) => [chip.dataset.emoji, chip]));
     for (const [emoji, chip] of chips) if (!wanted.has(emoji)) chip.remove();

@@ -2,8 +2,9 @@
 // same control API that the tests use.
 
 import { call } from "./api.js";
+import { setText } from "./dom.js";
 import { FaultPanel } from "./faults.js";
-import { Side, setText } from "./side.js";
+import { Side } from "./side.js";
 
 const RETRY_MS = 2_000;
 

@@ -2,6 +2,9 @@
 // box to write in, all as one chosen person.
 
 import { call } from "./api.js";
+import { Attachments } from "./attach.js";
+import { setText } from "./dom.js";
+import { Hints, Modal } from "./interactive.js";
 import { Messages } from "./messages.js";
 
 const TITLES = { slack: "Slack", discord: "Discord" };
@@ -32,7 +35,11 @@ export class Side {
   constructor(name, state) {
     this.name = name;
     this.bot = state.bot;
-    this.channel = state.channels[0];
+    const offered = state.platforms.find((platform) => platform.name === name);
+    // Only a platform that has them says what commands there are.
+    this.interactive = Boolean(offered.commands);
+    const channels = offered.channels ?? state.channels;
+    this.channel = channels[0];
     this.person = state.people[0];
     // What is about to be answered or edited: {kind: "thread" | "reply" | "edit", view}.
     this.target = null;
@@ -47,7 +54,7 @@ export class Side {
     this.messages = new Messages(this.find(".scroll > .messages"), {
       handles: new Set([state.bot, ...state.people]),
       // Discord has no threads in direct messages, Slack has no replies outside threads.
-      threads: (channel) => name !== "discord" || channel !== "dm",
+      threads: (channel) => name !== "discord" || state.channels.includes(channel) && channel !== "dm",
       replies: name === "discord",
       act: {
         react: (view, emoji, present) => this.react(view, emoji, present),
@@ -55,10 +62,17 @@ export class Side {
         thread: (view) => this.aim({ kind: "thread", view }),
         edit: (view) => this.aim({ kind: "edit", view }),
         remove: (view) => this.change({ message: view.id }, "DELETE"),
+        press: (view, button) => this.change({ message: view.id, button }, "POST", "press"),
+        shortcut: (view, name) => this.change({ message: view.id, name }, "POST", "shortcut"),
       },
     });
     this.refresh = coalesced(() => this.read());
-    this.buildChannels(state.channels);
+    this.hints = new Hints(this.find(".hints"), this.find(".write"));
+    this.modal = new Modal(this.root, {
+      submit: (modal, values) => this.form("submit", { modal, values }),
+      dismiss: (modal) => this.form("dismiss", { modal }),
+    });
+    this.buildChannels(channels);
     this.buildComposer(state.people);
     this.watchScroll();
     this.describe();
@@ -101,6 +115,7 @@ export class Side {
       this.send();
     });
     this.find(".cancel").addEventListener("click", () => this.aim(null));
+    this.attachments = new Attachments(this.find(".composer .tools"), box);
     const mention = this.find(".mention-bot");
     mention.textContent = `@${this.bot}`;
     mention.title = `Put @${this.bot} into the message`;
@@ -188,14 +203,16 @@ export class Side {
     const { channel, person } = this;
     const query = new URLSearchParams({ channel, user: person, newest: SHOWN });
     try {
-      const [state, views] = await Promise.all([
+      const [state, views, { modal }] = await Promise.all([
         call("state"),
         call(`${this.name}/messages?${query}`),
+        this.interactive ? call(`${this.name}/modal?${new URLSearchParams({ user: person })}`) : {},
       ]);
       // Somebody went elsewhere meanwhile; the read for that place is already asked for.
       if (channel !== this.channel || person !== this.person) return;
       this.showState(state.platforms.find((platform) => platform.name === this.name));
       this.messages.show(views, { person, channel });
+      this.modal.show(modal ?? null);
       this.find(".empty").hidden = views.length > 0;
       const scroll = this.find(".scroll");
       if (this.atBottom) scroll.scrollTop = scroll.scrollHeight;
@@ -205,7 +222,9 @@ export class Side {
     }
   }
 
-  showState({ connected, activity }) {
+  showState({ connected, activity, commands = [], shortcuts = [] }) {
+    this.hints.commands = commands;
+    this.messages.shortcuts = shortcuts;
     const connection = this.find(".connection");
     connection.dataset.connected = connected;
     const words = connected ? `${this.bot} is connected` : `waiting for ${this.bot} to connect`;
@@ -220,10 +239,18 @@ export class Side {
   async send() {
     const box = this.find(".write");
     const text = box.value;
-    if (!text.trim() || this.sending) return;
-    const { target } = this;
+    const { target, attachments: { files } } = this;
+    if (!(text.trim() || files.length) || this.sending) return;
     if (target?.kind === "edit") {
       if (await this.change({ message: target.view.id, text }, "PATCH")) this.aim(null);
+      return;
+    }
+    if (this.interactive && text.startsWith("/")) {
+      this.sending = true;
+      this.hints.hide();
+      const thread = target?.view.thread ?? (target?.kind === "thread" ? target.view.id : null);
+      if (await this.change({ text, thread }, "POST", "command") && box.value === text) box.value = "";
+      this.sending = false;
       return;
     }
     this.sending = true;
@@ -232,9 +259,11 @@ export class Side {
     const reply_to = target?.kind === "reply" ? target.view.id : null;
     let sent = null;
     try {
-      sent = await call(`${this.name}/messages`, {
-        channel: this.channel, user: this.person, text, thread, reply_to,
-      });
+      const message = { channel: this.channel, user: this.person, text, thread };
+      sent = files.length
+        ? await call(`${this.name}/uploads`, { ...message, files: await this.attachments.encoded() })
+        : await call(`${this.name}/messages`, { ...message, reply_to });
+      this.attachments.set(this.attachments.files.filter((file) => !files.includes(file)));
       // Only what was sent goes; a person may have typed on.
       box.value = box.value.startsWith(text) ? box.value.slice(text.length) : box.value;
       if (target?.kind === "reply" && this.target === target) this.aim(null);
@@ -268,14 +297,21 @@ export class Side {
     return error === null;
   }
 
+  // Hand in or close the form that is open; the refusal, if there is one.
+  async form(route, what) {
+    let error = null;
+    try {
+      await call(`${this.name}/${route}`, { user: this.person, ...what });
+    } catch (refusal) {
+      error = refusal;
+    }
+    await this.refresh();
+    return error;
+  }
+
   fail(error) {
     const line = this.find(".error");
     line.hidden = error === null;
     line.textContent = error?.message ?? "";
   }
-}
-
-export function setText(node, text) {
-  // The same words again would be read out again.
-  if (node.textContent !== text) node.textContent = text;
 }

@@ -6,6 +6,8 @@ Pure. Checks structure and the documented limits; it does not know every field o
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from adapters.sandbox.slack import elements
+from adapters.sandbox.slack.elements import check_text, refuse
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.text import show_mentions, shown
@@ -47,13 +49,16 @@ _OTHER_TYPES = frozenset(
 
 
 def check(blocks: Sequence[Any]) -> tuple[Json, ...]:
-    """Return the blocks of a message, or raise SlackError with Slack's code and a pointer."""
+    """The blocks of a message, with ids for what can be pressed.
+
+    Raises SlackError with Slack's code and a pointer.
+    """
     if len(blocks) > MAX_BLOCKS:
         raise SlackError("msg_blocks_too_many")
     checked = tuple(_check_block(block, f"/blocks/{index}") for index, block in enumerate(blocks))
     ids = [block["block_id"] for block in checked if "block_id" in block]
     if len(ids) != len(set(ids)):
-        raise _invalid("`block_id`s must be unique", "/blocks")
+        refuse("`block_id`s must be unique", "/blocks")
     markdown = sum(len(block["text"]) for block in checked if block["type"] == "markdown")
     if markdown > MAX_MARKDOWN_CHARS or sum(map(_text_size, checked)) > MAX_TOTAL_CHARS:
         raise SlackError("msg_blocks_too_long")
@@ -65,41 +70,30 @@ def _check_block(block: Any, at: str) -> Json:
         raise SlackError("invalid_blocks_format")
     kind = block.get("type")
     if kind not in _OTHER_TYPES and kind not in _ELEMENT_LIMITS:
-        raise _invalid(f"unsupported type: {kind}", f"{at}/type")
+        refuse(f"unsupported type: {kind}", f"{at}/type")
     block_id = block.get("block_id", "")
     if not isinstance(block_id, str) or len(block_id) > MAX_BLOCK_ID_CHARS:
-        raise _invalid("must be a string of at most 255 characters", f"{at}/block_id")
+        refuse("must be a string of at most 255 characters", f"{at}/block_id")
     if kind in _ELEMENT_LIMITS:
         name, most = _ELEMENT_LIMITS[kind]
         items = block.get(name)
         if not isinstance(items, list) or not 1 <= len(items) <= most:
-            raise _invalid(f"must be a list of 1 to {most} items", f"{at}/{name}")
+            refuse(f"must be a list of 1 to {most} items", f"{at}/{name}")
+        if kind in ("actions", "context_actions"):
+            return elements.checked(block, at)
     elif kind == "markdown":
         if not isinstance(block.get("text"), str) or not block["text"]:
-            raise _invalid("missing required field: text", at)
+            refuse("missing required field: text", at)
     elif kind == "header":
-        _check_text(block.get("text"), MAX_HEADER_CHARS, ("plain_text",), f"{at}/text")
+        check_text(block.get("text"), MAX_HEADER_CHARS, ("plain_text",), f"{at}/text")
     elif kind == "section":
         if block.get("text") is None and not block.get("fields"):
-            raise _invalid("missing required field: text", at)
+            refuse("missing required field: text", at)
         if block.get("text") is not None:
-            _check_text(block["text"], MAX_SECTION_CHARS, ("mrkdwn", "plain_text"), f"{at}/text")
+            check_text(block["text"], MAX_SECTION_CHARS, ("mrkdwn", "plain_text"), f"{at}/text")
+        if block.get("accessory") is not None:
+            return elements.accessory(block, at)
     return block
-
-
-def _check_text(value: Any, most: int, kinds: tuple[str, ...], at: str) -> None:
-    if not isinstance(value, dict) or value.get("type") not in kinds:
-        raise _invalid(f"must be a text object of type {' or '.join(kinds)}", at)
-    text = value.get("text")
-    if not isinstance(text, str) or not text:
-        raise _invalid("must be more than 0 characters", f"{at}/text")
-    if len(text) > most:
-        raise _invalid(f"must be less than {most + 1} characters", f"{at}/text")
-
-
-def _invalid(problem: str, pointer: str) -> SlackError:
-    line = f"[ERROR] {problem} [json-pointer:{pointer}]"
-    return SlackError("invalid_blocks", messages=(line,))
 
 
 def _text_size(value: Any) -> int:

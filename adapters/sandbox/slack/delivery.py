@@ -56,6 +56,21 @@ class LoggedDelivery:
     outcome: Outcome
 
 
+AskKind = Literal["interactive", "slash_commands"]
+"""What a person did that the app must answer itself; Socket Mode's own names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the app acknowledged a person's act with: `payload` is what it sent along, if anything.
+
+    `failure` is None when it acknowledged in time, else Slack's word for what went wrong.
+    """
+
+    payload: Json | None = None
+    failure: str | None = None
+
+
 class Transport(Protocol):
     """Socket Mode or signed HTTP."""
 
@@ -65,6 +80,12 @@ class Transport(Protocol):
 
     async def send(self, attempt: Attempt) -> Outcome:
         """Send once and wait for the acknowledgement. Does not raise for what the app does."""
+
+    async def ask(self, kind: AskKind, payload: Json) -> Answer:
+        """Send a person's act, once and for all: Slack never repeats those.
+
+        Does not raise for what the app does.
+        """
 
 
 class Deliveries:

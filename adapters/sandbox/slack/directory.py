@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from adapters.sandbox.interactive import AWAY
 from adapters.sandbox.people import MAX_PEOPLE, handles
 from adapters.sandbox.platform import BOT_HANDLE, CHANNELS
 
@@ -22,6 +23,10 @@ USER_IDS: dict[str, str] = {handle: f"U0{handle.upper()}" for handle in handles(
 
 CHANNEL_IDS: dict[str, str] = {name: f"C0{name.upper()}" for name in CHANNELS}
 """Name of a public channel -> channel id."""
+
+ELSEWHERE, *_ = AWAY
+AWAY_IDS: dict[str, str] = {ELSEWHERE: f"C0{ELSEWHERE.upper()}"}
+"""Name of a public channel that the bot is no member of -> channel id."""
 
 IM_IDS: dict[str, str] = {handle: f"D0{handle.upper()}" for handle in USER_IDS}
 """Handle of a person -> id of the direct message between that person and the bot."""
@@ -66,7 +71,7 @@ def channels(people: Sequence[str]) -> dict[str, Channel]:
     return {
         **{
             id_: Channel(id=id_, name=name, kind="channel", members=everybody)
-            for name, id_ in CHANNEL_IDS.items()
+            for name, id_ in (CHANNEL_IDS | AWAY_IDS).items()
         },
         **{
             IM_IDS[handle]: Channel(

@@ -10,7 +10,14 @@ from adapters.sandbox.slack.passing import CHANNEL_NAMES
 from adapters.sandbox.slack.socket import SocketMode
 from adapters.sandbox.slack.workspace import Workspace
 
-EVENTS = ("app_home_opened", "app_mention", "message", "reaction_added", "reaction_removed")
+EVENTS = (
+    "agent_session_stopped",
+    "app_home_opened",
+    "app_mention",
+    "message",
+    "reaction_added",
+    "reaction_removed",
+)
 """The event types that this workspace sends."""
 
 _EVENT: frozenset[Site] = frozenset({"event"})

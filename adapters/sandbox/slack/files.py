@@ -50,7 +50,7 @@ def complete_upload(host: Host, call: Call) -> Json:
     rooms = [host.room_to_post(call, one) for one in given if one]
     if call.text("thread_ts") and len(rooms) != 1:
         raise invalid_arguments("needs exactly one channel: thread_ts")
-    shared = tuple(_as_json(host, file) for file in found)
+    shared = tuple(as_json(host, file, BOT_USER_ID) for file in found)
     for room in rooms:
         message = Message(
             channel=room.channel.id,
@@ -65,14 +65,15 @@ def complete_upload(host: Host, call: Call) -> Json:
     return {"files": list(shared)}
 
 
-def _as_json(host: Host, file: File) -> Json:
+def as_json(host: Host, file: File, user: str) -> Json:
+    """A file as messages have it; `user` uploaded it."""
     url = f"{host.base_url()}/slack/files/{file.id}/{quote(file.name, safe='')}"
     return {
         "id": file.id,
         "name": file.name,
         "title": file.title,
         "mimetype": file.mimetype,
-        "user": BOT_USER_ID,
+        "user": user,
         "size": len(file.data or b""),
         "mode": "hosted",
         "is_external": False,

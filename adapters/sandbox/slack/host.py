@@ -13,7 +13,9 @@ from adapters.sandbox.slack.directory import IM_IDS, USER_IDS
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.file_store import FileStore
 from adapters.sandbox.slack.messages import Json, Message
+from adapters.sandbox.slack.modals import Modals
 from adapters.sandbox.slack.settings import Knobs
+from adapters.sandbox.slack.triggers import Triggers
 from adapters.sandbox.slack.workspace import Room, Workspace
 
 _TS = re.compile(r"\d{1,12}\.\d{6}")
@@ -22,11 +24,13 @@ _IM_OF_USER = {USER_IDS[handle]: channel for handle, channel in IM_IDS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The workspace with its settings, files, and the maker of Socket Mode URLs."""
+    """The workspace with its settings, files and modals, and the maker of Socket Mode URLs."""
 
     workspace: Workspace
     knobs: Knobs
     files: FileStore
+    triggers: Triggers
+    modals: Modals
     base_url: Callable[[], str]
     open_socket_url: Callable[[], str]
 

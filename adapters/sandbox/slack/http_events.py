@@ -1,4 +1,5 @@
-"""Events over HTTP: signed POSTs to the app's Request URL, and the handshake that proves the URL.
+"""Events and what people do over HTTP: signed POSTs to the app's Request URL, and the handshake
+that proves the URL. Both go to one URL, as bolt has it.
 
 The Request URL must be on loopback; redirects are not followed, since they could lead elsewhere.
 """
@@ -12,16 +13,18 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 
-from adapters.sandbox.slack.delivery import Attempt, Outcome
+from adapters.sandbox.slack.delivery import Answer, AskKind, Attempt, Outcome
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.settings import Knobs
 
 _KNOCK_EVERY_S = 0.25
 _MAX_CHALLENGE_BYTES = 4_096
+_MAX_ANSWER_BYTES = 1024 * 1024
+_FORM = "application/x-www-form-urlencoded"
 
 
 def sign(signing_secret: str, timestamp: int, body: bytes) -> str:
@@ -109,6 +112,22 @@ class HttpEvents:
                 self.start()
         return outcome
 
+    async def ask(self, kind: AskKind, payload: Json) -> Answer:
+        """POST a person's act as a form; its acknowledgement is a 200, what is in it the answer."""
+        if self.url is None:
+            return Answer(failure="dispatch_failed")
+        fields = payload if kind == "slash_commands" else {"payload": json.dumps(payload)}
+        try:
+            async with self._post_body(self.url, urlencode(fields).encode(), _FORM) as response:
+                text = (await response.content.read(_MAX_ANSWER_BYTES)).decode("utf-8", "replace")
+                if not response.ok:
+                    return Answer(failure="dispatch_failed")
+        except TimeoutError:
+            return Answer(failure="operation_timeout")
+        except aiohttp.ClientError:
+            return Answer(failure="dispatch_failed")
+        return Answer(_answered(text))
+
     async def _outcome(self, url: str, body: Json, headers: dict[str, str]) -> Outcome:
         try:
             async with self._post(url, body, headers) as response:
@@ -128,7 +147,11 @@ class HttpEvents:
     def _post(
         self, url: str, body: Json, headers: dict[str, str]
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        encoded = json.dumps(body).encode()
+        return self._post_body(url, json.dumps(body).encode(), "application/json", headers)
+
+    def _post_body(
+        self, url: str, encoded: bytes, kind: str, headers: dict[str, str] | None = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         timestamp = int(self._knobs.clock())
         if self._session is None:
             self._session = aiohttp.ClientSession(trust_env=False)
@@ -136,11 +159,11 @@ class HttpEvents:
             url,
             data=encoded,
             headers={
-                "Content-Type": "application/json",
+                "Content-Type": kind,
                 "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
                 "X-Slack-Request-Timestamp": str(timestamp),
                 "X-Slack-Signature": sign(self._signing_secret, timestamp, encoded),
-                **headers,
+                **(headers or {}),
             },
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=self._knobs.scaled_ack_timeout),
@@ -157,3 +180,14 @@ class HttpEvents:
         if self.is_answering != answering:
             self.is_answering = answering
             self._changed()
+
+
+def _answered(text: str) -> Json | None:
+    """What an acknowledgement carries: a JSON object, or a text for the person; None for none."""
+    if not text.strip():
+        return None
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = None
+    return answer if isinstance(answer, dict) else {"text": text}

@@ -8,6 +8,7 @@ from adapters.sandbox.slack.directory import (
     BOT_USER_ID,
     TEAM_DOMAIN,
     TEAM_ID,
+    USER_IDS,
 )
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.host import Host
@@ -38,7 +39,20 @@ def users_info(host: Host, call: Call) -> Json:
     call.need("users:read")
     if call.text("user") not in host.workspace.users:
         raise SlackError("user_not_found")
-    return {"user": payload.user(call.text("user"))}
+    user = payload.user(call.text("user"))
+    return {"user": user | {"is_admin": user["name"] in host.knobs.admins}}
+
+
+def usergroups_list(host: Host, call: Call) -> Json:
+    """`usergroups.list`"""
+    call.need("usergroups:read")
+    groups: list[Json] = []
+    for id_, members in host.knobs.user_groups.items():
+        group: Json = {"id": id_, "team_id": TEAM_ID, "is_usergroup": True, "handle": id_.lower()}
+        if call.flag("include_users"):
+            group["users"] = [USER_IDS[handle] for handle in members]
+        groups.append(group)
+    return {"usergroups": groups}
 
 
 def bots_info(host: Host, call: Call) -> Json:

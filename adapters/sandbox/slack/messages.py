@@ -25,7 +25,8 @@ class Stream:
     """A message that is being streamed, until it is stopped or `expires_at` comes.
 
     `mode` is fixed by the first content; `recipient` is the one user who sees it grow, None in a
-    direct message; `first_text` is what everybody else sees meanwhile.
+    direct message; `first_text` is what everybody else sees meanwhile. `by_user` tells that a
+    person stopped it.
     """
 
     expires_at: float
@@ -33,6 +34,7 @@ class Stream:
     recipient: str | None
     size_bytes: int
     first_text: str | None
+    by_user: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,8 @@ class Message:
 
     def is_streaming(self, now: float) -> bool:
         """Whether more can be appended to it."""
-        return self.stream is not None and self.stream.expires_at > now
+        stream = self.stream
+        return stream is not None and stream.expires_at > now and not stream.by_user
 
     @property
     def in_channel(self) -> bool:
@@ -117,3 +120,11 @@ class Status:
 
     text: str
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An agent session of a thread: one of Slack's four statuses, and its title."""
+
+    status: str
+    title: str

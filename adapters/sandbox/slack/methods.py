@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.sandbox.slack import (
+    agents,
     assistant,
     chat,
     conversations,
@@ -28,6 +29,8 @@ class Method:
 
 
 METHODS: Mapping[str, Method] = {
+    "agents.sessions.rename": Method(agents.rename),
+    "agents.sessions.setStatus": Method(agents.set_status),
     "apps.connections.open": Method(identity.connections_open, caller="app"),
     "assistant.threads.setStatus": Method(assistant.set_status),
     "assistant.threads.setSuggestedPrompts": Method(assistant.set_suggested_prompts),
@@ -54,7 +57,11 @@ METHODS: Mapping[str, Method] = {
     "reactions.get": Method(reactions.get),
     "reactions.remove": Method(reactions.remove),
     "team.info": Method(identity.team_info),
+    "usergroups.list": Method(identity.usergroups_list),
     "users.conversations": Method(conversations.of_user),
     "users.info": Method(identity.users_info),
+    "views.open": Method(views.open_),
     "views.publish": Method(views.publish),
+    "views.push": Method(views.push),
+    "views.update": Method(views.update),
 }

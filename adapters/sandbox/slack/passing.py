@@ -5,11 +5,11 @@ from typing import Any
 
 from adapters.sandbox.faults import Passing
 from adapters.sandbox.platform import DM
-from adapters.sandbox.slack.directory import CHANNEL_IDS, IM_IDS, USER_IDS
+from adapters.sandbox.slack.directory import AWAY_IDS, CHANNEL_IDS, IM_IDS, USER_IDS
 from adapters.sandbox.slack.messages import Json
 
 CHANNEL_NAMES: Mapping[str, str] = {
-    **{id_: name for name, id_ in CHANNEL_IDS.items()},
+    **{id_: name for name, id_ in (CHANNEL_IDS | AWAY_IDS).items()},
     # A post may name a user instead of the direct message with that user.
     **dict.fromkeys((*IM_IDS.values(), *USER_IDS.values()), DM),
 }

@@ -132,6 +132,20 @@ def home_opened_event(user: str, channel: Channel, *, tab: str, ts: str) -> Json
     }
 
 
+def session_stopped_event(
+    channel: str, thread: str, *, user: str, streams: Iterable[str], ts: str
+) -> Json:
+    """The `agent_session_stopped` event; `streams` are the messages that Slack stopped with it."""
+    return {
+        "type": "agent_session_stopped",
+        "user": user,
+        "channel": channel,
+        "thread_ts": thread,
+        "streaming_message_ts": list(streams),
+        "event_ts": ts,
+    }
+
+
 def envelope(event: Json, *, event_id: str, now: float) -> Json:
     """What surrounds an event on both transports."""
     item = event.get("item", {})

@@ -1,13 +1,24 @@
 """How a person names and sees things: handles and channel names in, message views out."""
 
-from adapters.sandbox.platform import DM, AuditView, ControlError, MessageView, ReactionView
+from adapters.sandbox.interactive import FieldView, ModalView
+from adapters.sandbox.platform import (
+    DM,
+    AuditView,
+    ButtonView,
+    ControlError,
+    MessageView,
+    ReactionView,
+)
 from adapters.sandbox.slack import blocks
 from adapters.sandbox.slack.chat import MAX_POST_CHARS
-from adapters.sandbox.slack.directory import CHANNEL_IDS, HANDLES, IM_IDS, USER_IDS
+from adapters.sandbox.slack.directory import AWAY_IDS, CHANNEL_IDS, HANDLES, IM_IDS, USER_IDS
+from adapters.sandbox.slack.elements import pressable
 from adapters.sandbox.slack.emoji import shown_as
 from adapters.sandbox.slack.messages import Message
+from adapters.sandbox.slack.modals import Modal
 from adapters.sandbox.slack.passing import CHANNEL_NAMES
 from adapters.sandbox.slack.text import shown
+from adapters.sandbox.slack.view_rules import fields
 from adapters.sandbox.slack.workspace import Room, Workspace
 
 
@@ -20,7 +31,7 @@ def check_person(workspace: Workspace, user: str) -> None:
 def room_of(workspace: Workspace, channel: str, user: str) -> Room:
     """The room that `user` means by `channel`: a public channel's name, or `dm`."""
     check_person(workspace, user)
-    id_ = IM_IDS[user] if channel == "dm" else CHANNEL_IDS.get(channel)
+    id_ = IM_IDS[user] if channel == "dm" else (CHANNEL_IDS | AWAY_IDS).get(channel)
     room = workspace.room(id_) if id_ else None
     if room is None:
         raise ControlError(f"there is no channel {channel!r}")
@@ -33,6 +44,12 @@ def message_in(room: Room, ts: str) -> Message:
     if message is None:
         raise ControlError(f"there is no message {ts!r} in that channel")
     return message
+
+
+def seen_message(room: Room, ts: str, user: str) -> Message:
+    """The message with a ts, private ones to `user` (an id) included; raises ControlError."""
+    private = [one for one in room.ephemerals if one.ts == ts and one.reader == user]
+    return private[0] if private else message_in(room, ts)
 
 
 def own_message(room: Room, ts: str, *authors: str) -> Message:
@@ -57,7 +74,8 @@ def view(message: Message) -> MessageView:
         text = blocks.readable(message.blocks)
     else:
         text = shown(message.text)
-    lines = [text, *(f"📎 {file['title']}" for file in message.files)]
+    shared = (f"↪ {shown(one['text'])}" for one in message.attachments if one.get("is_share"))
+    lines = [text, *shared, *(f"📎 {file['title']}" for file in message.files)]
     return MessageView(
         id=message.ts,
         user=HANDLES.get(message.user, "slackbot"),
@@ -72,6 +90,29 @@ def view(message: Message) -> MessageView:
                 users=tuple(HANDLES[user] for user in one.users),
             )
             for one in message.reactions
+        ),
+        buttons=tuple(ButtonView(one.id, one.label) for one in pressable(message.blocks)),
+        private=message.reader is not None,
+    )
+
+
+def modal_view(modal: Modal) -> ModalView:
+    """A modal as a person sees it; a field's id is its block's and its own."""
+    return ModalView(
+        id=modal.id,
+        title=modal.view["title"]["text"],
+        submit=(modal.view.get("submit") or {}).get("text", ""),
+        fields=tuple(
+            FieldView(
+                id=f"{one.block_id}/{one.action_id}",
+                label=one.label,
+                value=one.value,
+                placeholder=one.placeholder,
+                required=one.required,
+                multiline=one.multiline,
+                max_length=one.max_length,
+            )
+            for one in fields(modal.view["blocks"])
         ),
     )
 

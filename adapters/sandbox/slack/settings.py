@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import time
 
+from adapters.sandbox.interactive import CommandView
 from adapters.sandbox.slack.rates import RateLimit
 
 # What an app's manifest should ask for, optional scopes included. Not in it on purpose:
@@ -26,21 +27,43 @@ DEFAULT_SCOPES = frozenset(
         "mpim:read",
         "reactions:read",
         "reactions:write",
+        "usergroups:read",
         "users:read",
     }
 )
 
 DEFAULT_SUBSCRIPTIONS = frozenset(
     {
+        "agent_session_stopped",
         "app_context_changed",
         "app_home_opened",
         "app_mention",
+        "app_uninstalled",
         "message.channels",
         "message.im",
         "reaction_added",
         "reaction_removed",
+        "tokens_revoked",
     }
 )
+
+# What the page offers to type, in words of Candor's own help.
+COMMANDS: tuple[CommandView, ...] = (
+    CommandView("ask", "ask Candor, for all to see", takes_text=True),
+    CommandView("candor help", "what I can do", takes_text=False),
+    CommandView("candor new", "begin anew here", takes_text=False),
+    CommandView("candor model", "which model answers here", takes_text=True),
+    CommandView("candor persona", "how I speak here", takes_text=True),
+    CommandView("candor stats", "votes and answers", takes_text=False),
+    CommandView("candor privacy", "what is kept", takes_text=False),
+    CommandView("candor forget", "delete what is kept of you", takes_text=True),
+    CommandView("candor why", "why I did not answer you", takes_text=False),
+    CommandView("candor feedback", "tell those who run me", takes_text=True),
+)
+
+# As the app's manifest declares them.
+DEFAULT_COMMANDS = ("/ask", "/candor")
+DEFAULT_SHORTCUTS: Mapping[str, str] = {"Ask Candor about this": "candor_ask"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +89,19 @@ class Knobs:
     disconnect_lead: float = 10.0
     heartbeat: float = 30.0
     status_lifetime: float = 120.0
+    # What the manifest offers to people: slash commands, and by its name a message shortcut's
+    # callback id.
+    commands: tuple[str, ...] = DEFAULT_COMMANDS
+    shortcuts: Mapping[str, str] = field(default_factory=lambda: DEFAULT_SHORTCUTS)
+    # Handles of the people who are admins of the workspace.
+    admins: frozenset[str] = frozenset()
+    # User groups by their ids, with the handles of those in them.
+    user_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trigger_lifetime: float = 3.0
+    response_url_lifetime: float = 1800.0
+    response_url_uses: int = 5
+    # Whether the app is declared as an agent: without it there are no agent sessions.
+    is_agent: bool = True
     # Streams reportedly die about five minutes after their start and are refused between 10,600 and
     # 11,300 bytes of UTF-8 (field reports, not Slack's documentation); the stricter number is used.
     stream_lifetime: float = 300.0

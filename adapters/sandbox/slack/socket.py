@@ -1,7 +1,7 @@
 """Socket Mode: single-use URLs, connections, one envelope to one connection, acknowledgements.
 
-While nobody is connected, sending waits, but not for ever; it does not count as an attempt.
-Interactive payloads do not exist here, so everything that goes out may be repeated.
+While nobody is connected, sending an event waits, but not for ever; it does not count as an
+attempt. What a person does is sent once, to a connection that is there, or fails.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from aiohttp import WSMsgType, web
 
 from adapters.sandbox.silence import Silence
-from adapters.sandbox.slack.delivery import Attempt, Outcome
+from adapters.sandbox.slack.delivery import Answer, AskKind, Attempt, Outcome
 from adapters.sandbox.slack.directory import APP_ID
 from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.settings import Knobs
@@ -80,7 +80,7 @@ class SocketMode:
         self._connections: list[Connection] = []
         self._available = asyncio.Event()
         self._next = 0
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[Json | None]] = {}
         self._closers: set[asyncio.Task[None]] = set()
 
     def add_to(self, app: web.Application) -> None:
@@ -232,36 +232,52 @@ class SocketMode:
 
     async def send(self, attempt: Attempt) -> Outcome:
         """Send an event to the next connection in turn and wait for its acknowledgement."""
+        envelope = {
+            "type": "events_api",
+            "payload": attempt.body,
+            "accepts_response_payload": False,
+            "retry_attempt": attempt.number,
+            "retry_reason": attempt.reason or "",
+        }
+        while True:
+            if not await self._has_connection():
+                return Outcome("connection_failed", repeat=False)
+            try:
+                await self._exchange(self._pick(), envelope)
+            except ConnectionError:
+                continue  # it broke before the event was out: no attempt was made
+            except TimeoutError:
+                return Outcome("timeout")
+            return Outcome()
+
+    async def ask(self, kind: AskKind, payload: Json) -> Answer:
+        """Send a person's act to the next connection in turn and wait for its answer."""
+        envelope = {"type": kind, "payload": payload, "accepts_response_payload": True}
+        while self.num_connections:
+            try:
+                return Answer(await self._exchange(self._pick(), envelope))
+            except ConnectionError:
+                continue
+            except TimeoutError:
+                return Answer(failure="operation_timeout")
+        return Answer(failure="dispatch_failed")
+
+    async def _exchange(self, connection: Connection, envelope: Json) -> Json | None:
+        """Send an envelope and wait for what it is acknowledged with.
+
+        Raises ConnectionError when it did not go out, TimeoutError without an acknowledgement.
+        """
         envelope_id = str(uuid.uuid4())
-        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        acknowledged: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
         self._waiting[envelope_id] = acknowledged
-        frame = json.dumps(
-            {
-                "envelope_id": envelope_id,
-                "type": "events_api",
-                "payload": attempt.body,
-                "accepts_response_payload": False,
-                "retry_attempt": attempt.number,
-                "retry_reason": attempt.reason or "",
-            }
-        )
         try:
-            while True:
-                if not await self._has_connection():
-                    return Outcome("connection_failed", repeat=False)
-                connection = self._pick()
-                try:
-                    async with asyncio.timeout(self._knobs.scaled_ack_timeout):
-                        await connection.send(frame)
-                        await acknowledged
-                except ConnectionError:
-                    # It broke before the event was out: no attempt was made.
-                    connection.is_leaving = True
-                    self._connections_changed()
-                    continue
-                except TimeoutError:
-                    return Outcome("timeout")
-                return Outcome()
+            async with asyncio.timeout(self._knobs.scaled_ack_timeout):
+                await connection.send(json.dumps({"envelope_id": envelope_id, **envelope}))
+                return await acknowledged
+        except ConnectionError:
+            connection.is_leaving = True
+            self._connections_changed()
+            raise
         finally:
             del self._waiting[envelope_id]
 
@@ -286,10 +302,11 @@ class SocketMode:
         except ValueError:
             _log.warning("slack sandbox: a frame that is not JSON came over Socket Mode")
             return
-        envelope_id = frame.get("envelope_id") if isinstance(frame, dict) else None
-        waiting = self._waiting.get(envelope_id) if isinstance(envelope_id, str) else None
+        frame = frame if isinstance(frame, dict) else {}
+        waiting = self._waiting.get(str(frame.get("envelope_id")))
         if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+            payload = frame.get("payload")
+            waiting.set_result(payload if isinstance(payload, dict) else None)
 
 
 def _disconnect(reason: str) -> Json:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from adapters.sandbox.slack import blocks as block_kit
+from adapters.sandbox.slack.agents import checked_status
 from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.chat import MAX_MARKDOWN_TEXT_CHARS, with_metadata
 from adapters.sandbox.slack.directory import BOT_USER_ID, TEAM_ID
@@ -76,6 +77,8 @@ def append(host: Host, call: Call) -> Json:
     """`chat.appendStream`"""
     call.need("chat:write")
     message = _streaming(host, call)
+    if message.stream is not None and message.stream.by_user:
+        raise SlackError("stopped_by_user")
     piece = _piece(call)
     if piece.mode is None:
         raise SlackError("markdown_text_or_chunks_required")
@@ -87,9 +90,11 @@ def append(host: Host, call: Call) -> Json:
 def stop(host: Host, call: Call) -> Json:
     """`chat.stopStream`
 
-    `blocks` come last and are counted apart from what was streamed.
+    `blocks` come last and are counted apart from what was streamed; one that a person stopped is
+    closed like any other. `session_status` is set where the thread has a session.
     """
     call.need("chat:write")
+    status = call.text("session_status") and checked_status(call.text("session_status"))
     message = _streaming(host, call)
     grown = _grown(message, _piece(call), host.knobs.stream_limit_bytes)
     finished = replace(
@@ -99,6 +104,9 @@ def stop(host: Host, call: Call) -> Json:
         metadata=given_metadata(call) or None,
     )
     host.workspace.replace_message(finished)
+    thread = finished.channel, finished.thread_ts or finished.ts
+    if status and (session := host.workspace.session(*thread)) is not None:
+        host.workspace.set_session(*thread, replace(session, status=status))
     return {
         "channel": finished.channel,
         "ts": finished.ts,
@@ -111,7 +119,8 @@ def _streaming(host: Host, call: Call) -> Message:
     message = host.message(room, call.text("ts"))
     if message.user != BOT_USER_ID:
         raise SlackError("message_not_owned_by_app")
-    if not message.is_streaming(host.workspace.clock()):
+    stopped = message.stream is not None and message.stream.by_user
+    if not stopped and not message.is_streaming(host.workspace.clock()):
         raise SlackError("message_not_in_streaming_state")
     return message
 

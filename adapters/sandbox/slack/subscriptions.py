@@ -3,6 +3,7 @@
 from adapters.sandbox.slack.settings import Knobs
 
 _SCOPES = {
+    "agent_session_stopped": "chat:write",
     "app_context_changed": "assistant:write",
     "app_mention": "app_mentions:read",
     "message.channels": "channels:history",

@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, HANDLES
+from adapters.sandbox.slack.directory import AWAY_IDS, BOT_USER_ID, CHANNEL_IDS, HANDLES
 
 _USERS = {handle: user for user, handle in HANDLES.items()}
-_CHANNELS = {id_: name for name, id_ in CHANNEL_IDS.items()}
+_CHANNELS = {id_: name for name, id_ in (CHANNEL_IDS | AWAY_IDS).items()}
 _BROADCASTS = ("channel", "here", "everyone")
 _TYPED = re.compile(
     r"(?P<url>https?://[^\s<>|]*[^\s<>|.,;:!?)\]'\"])"

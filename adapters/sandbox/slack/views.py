@@ -1,4 +1,4 @@
-"""`views.publish`: what the app shows a person in its home."""
+"""`views.*`: the modals that an app opens before a person, and what it shows them in its home."""
 
 import hashlib
 import json
@@ -9,9 +9,34 @@ from adapters.sandbox.slack.directory import APP_ID, BOT_ID, TEAM_ID
 from adapters.sandbox.slack.errors import SlackError, invalid_arguments
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.messages import Json
+from adapters.sandbox.slack.view_rules import MAX_VIEW_BLOCKS, MAX_VIEW_BYTES, checked_modal
 
-MAX_VIEW_BYTES = 250_000
-MAX_VIEW_BLOCKS = 100
+
+def open_(host: Host, call: Call) -> Json:
+    """`views.open`; the trigger id is used up even where the view is refused afterwards."""
+    trigger = host.triggers.spend(call.required("trigger_id"))
+    view = checked_modal(call.object("view", "invalid_arguments"))
+    return {"view": host.modals.open(trigger.user, view).as_json()}
+
+
+def push(host: Host, call: Call) -> Json:
+    """`views.push`: only for what a person did in a modal."""
+    trigger = host.triggers.spend(call.required("trigger_id"))
+    view = checked_modal(call.object("view", "invalid_arguments"))
+    if trigger.modal is None:
+        raise SlackError("invalid_trigger_id")
+    return {"view": host.modals.push(trigger.user, view).as_json()}
+
+
+def update(host: Host, call: Call) -> Json:
+    """`views.update`, by `view_id` or `external_id`; with `hash`, only if nothing changed since."""
+    if bool(call.text("view_id")) == bool(call.text("external_id")):
+        raise invalid_arguments("must have one of view_id and external_id")
+    modal = host.modals.find(id_=call.text("view_id"), external_id=call.text("external_id"))
+    if call.text("hash") and call.text("hash") != modal.hash:
+        raise SlackError("hash_conflict")
+    view = checked_modal(call.object("view", "invalid_arguments"))
+    return {"view": host.modals.update(modal, view).as_json()}
 
 
 def publish(host: Host, call: Call) -> Json:

@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from adapters.sandbox.faults import Faults, error_page
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.slack.calls import Call
 from adapters.sandbox.slack.errors import RateLimited, SlackError
 from adapters.sandbox.slack.faults import expire_stream
@@ -25,6 +26,7 @@ from adapters.sandbox.slack.messages import Json
 from adapters.sandbox.slack.methods import METHODS, Method
 from adapters.sandbox.slack.passing import call_passing
 from adapters.sandbox.slack.rates import RateLimiter
+from adapters.sandbox.slack.renaming import Renaming
 from adapters.sandbox.slack.tokens import Caller, Tokens
 
 MAX_RECORDED_CALLS = 1_000
@@ -74,11 +76,22 @@ class _Broken(Exception):
 class WebApi:
     """Answers calls of METHODS against a host."""
 
-    def __init__(self, host: Host, tokens: Tokens, faults: Faults) -> None:
+    def __init__(
+        self,
+        host: Host,
+        tokens: Tokens,
+        faults: Faults,
+        journal: Journal,
+        renaming: Renaming | None = None,
+    ) -> None:
+        """`renaming` is how the ids are named at the wire."""
+        self._renaming = renaming or Renaming()
+        self._others: list[WebApi] = []
         self._host = host
         self._tokens = tokens
         self._faults = faults
-        self._limiter = RateLimiter(host.knobs.rate_limits)
+        self._journal = journal
+        self.limiter = RateLimiter(host.knobs.rate_limits)
         self.calls: deque[ApiCall] = deque(maxlen=MAX_RECORDED_CALLS)
 
     def add_to(self, app: web.Application) -> None:
@@ -86,10 +99,36 @@ class WebApi:
         app.router.add_route("GET", "/slack/api/{method}", self._handle)
         app.router.add_route("POST", "/slack/api/{method}", self._handle)
 
+    def join(self, other: "WebApi") -> None:
+        """Answer calls with the tokens of another workspace by its own Web API."""
+        self._others.append(other)
+
     async def _handle(self, request: web.Request) -> web.Response:
         attempt = _Attempt(request, request.match_info["method"])
+        refused: SlackError | None = None
         try:
             await self._read_arguments(attempt)
+        except SlackError as error:
+            refused = error
+        whose = next((one for one in self._others if one.knows(attempt.credentials)), self)
+        if refused is not None:
+            return whose.refuse(attempt, refused)
+        return await whose.answer(attempt)
+
+    def knows(self, credentials: str) -> bool:
+        """Whether a token is, or was, of this workspace's bot."""
+        caller = self._tokens.caller(credentials)
+        is_bot = caller is not None and caller.kind == "bot"
+        return is_bot or self._tokens.refusal(credentials) is not None
+
+    def refuse(self, attempt: _Attempt, error: SlackError) -> web.Response:
+        """Answer a call that cannot even be read."""
+        return self._answer(attempt, error.body())
+
+    async def answer(self, attempt: _Attempt) -> web.Response:
+        """Do what a call asks for."""
+        try:
+            attempt.arguments = self._renaming.inward(attempt.arguments or {})
             method, attempt.caller = self._authorize(attempt)
             self._strike_call(attempt)
             response = self._answer(
@@ -133,7 +172,7 @@ class WebApi:
     def _run(self, attempt: _Attempt, method: Method, caller: Caller) -> Json:
         call = Call(attempt.method, attempt.arguments or {}, caller.scopes)
         channel = call.arguments.get("channel")
-        retry_after_s = self._limiter.retry_after(
+        retry_after_s = self.limiter.retry_after(
             attempt.method,
             channel if isinstance(channel, str) and self._host.workspace.room(channel) else "",
             self._host.workspace.clock(),
@@ -151,7 +190,7 @@ class WebApi:
             raise SlackError("not_authed")
         caller = self._tokens.caller(attempt.credentials)
         if caller is None:
-            raise SlackError("invalid_auth")
+            raise SlackError(self._tokens.refusal(attempt.credentials) or "invalid_auth")
         if method.caller not in ("any", caller.kind):
             raise SlackError("not_allowed_token_type")
         return method, caller
@@ -199,11 +238,12 @@ class WebApi:
                 error=body.get("error"),
             )
         )
+        self._journal.called(attempt.method, is_limited=status == HTTPStatus.TOO_MANY_REQUESTS)
         if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):
             # Not the API's own answer but that of a proxy before it.
             page = error_page(status, HTTPStatus(status).phrase)
             return web.Response(status=status, text=page, content_type="text/html")
-        response = web.json_response(body, status=status, headers=headers)
+        response = web.json_response(self._renaming.outward(body), status=status, headers=headers)
         if attempt.caller is not None:
             response.headers["x-oauth-scopes"] = ",".join(sorted(attempt.caller.scopes))
         return response

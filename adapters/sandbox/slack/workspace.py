@@ -2,7 +2,8 @@
 of its own.
 
 Each transition keeps Slack's rules (timestamps, threads, reactions) and reports what the app would
-hear through `emit(event, subscription)` and that something visible changed through `changed()`.
+hear through `emit(event, subscription)`, that something visible changed through `changed()`, and
+each state of a message through `shown(message)`.
 Arguments are trusted: the Web API and the person side check them first.
 """
 
@@ -12,8 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapters.sandbox.slack import payload
-from adapters.sandbox.slack.directory import BOT_USER_ID, IM_IDS, USER_IDS, Channel, channels
-from adapters.sandbox.slack.messages import Json, Message, Status, Thread
+from adapters.sandbox.slack.directory import (
+    AWAY_IDS,
+    BOT_USER_ID,
+    IM_IDS,
+    USER_IDS,
+    Channel,
+    channels,
+)
+from adapters.sandbox.slack.messages import Json, Message, Session, Status, Thread
 from adapters.sandbox.slack.text import compose, mentions_bot
 
 Emit = Callable[[Json, str], None]
@@ -47,14 +55,21 @@ class Workspace:
         clock: Callable[[], float],
         emit: Emit,
         changed: Callable[[], None],
+        shown: Callable[[Message], None] = lambda _: None,
     ) -> None:
         self.people = {USER_IDS[handle]: handle for handle in people}
         self.users = {*self.people, BOT_USER_ID}
         self.clock = clock
         self._emit = emit
         self._changed = changed
-        self._rooms = {id_: Room(channel) for id_, channel in channels(people).items()}
+        self._shown = shown
+        away = set(AWAY_IDS.values())
+        self._rooms = {
+            id_: Room(channel, bot_is_member=id_ not in away)
+            for id_, channel in channels(people).items()
+        }
         self._statuses: dict[tuple[str, str], Status] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
         self.titles: dict[tuple[str, str], str] = {}
         self.prompts: dict[str, tuple[Json, ...]] = {}
         self.homes: dict[str, Json] = {}
@@ -87,7 +102,9 @@ class Workspace:
             for (channel, _), status in self._statuses.items()
             if channel == channel_id and status.expires_at > now
         ]
-        return shown[-1].text if shown else None
+        if shown:
+            return shown[-1].text
+        return "is working…" if self.processing(channel_id) else None
 
     def next_expiry(self) -> float | None:
         """When the next status ends by itself, on this workspace's clock; None if none will."""
@@ -105,7 +122,14 @@ class Workspace:
         return f"{seconds}.{microseconds:06d}"
 
     def post_as_person(
-        self, channel_id: str, user: str, typed: str, thread_ts: str | None
+        self,
+        channel_id: str,
+        user: str,
+        typed: str,
+        thread_ts: str | None,
+        *,
+        files: tuple[Json, ...] = (),
+        attachments: tuple[Json, ...] = (),
     ) -> Message:
         """Post what a person typed; the app hears of it, twice when it is mentioned."""
         text, elements = compose(typed, self.users)
@@ -114,8 +138,11 @@ class Workspace:
             ts=self.next_ts(channel_id),
             user=user,
             text=text,
+            subtype="file_share" if files else None,
             thread_ts=thread_ts,
-            blocks=(payload.rich_text(elements, uuid.uuid4().hex[:5]),),
+            blocks=(payload.rich_text(elements, uuid.uuid4().hex[:5]),) if typed else (),
+            files=files,
+            attachments=attachments,
             client_msg_id=str(uuid.uuid4()),
         )
         self.add(message)
@@ -150,12 +177,14 @@ class Workspace:
             if message.by_bot:
                 self._statuses.pop((message.channel, parent.ts), None)
         room.messages[message.ts] = message
+        self._shown(message)
         if self._tells_of_mention(room, message):
             event = payload.mention_event(message, Thread(()), room.channel, parent)
             self._emit(event, "app_mention")
-        self._emit_message(
-            room, payload.message_event(message, self.thread(message), room.channel, parent)
-        )
+        event = payload.message_event(message, self.thread(message), room.channel, parent)
+        if message.metadata is not None:
+            event["metadata"] = message.metadata
+        self._emit_message(room, event)
         self._changed()
 
     def add_ephemeral(self, message: Message) -> None:
@@ -163,11 +192,23 @@ class Workspace:
         self._rooms[message.channel].ephemerals.append(message)
         self._changed()
 
+    def change_ephemeral(self, old: Message, new: Message | None) -> None:
+        """Show its reader another message in its place, or none."""
+        kept = self._rooms[old.channel].ephemerals
+        if old in kept:
+            place = kept.index(old)
+            if new is None:
+                del kept[place]
+            else:
+                kept[place] = new
+            self._changed()
+
     def replace_message(self, new: Message, *, announce: bool = True) -> None:
         """Put `new` in the place of the message with its ts."""
         room = self._rooms[new.channel]
         old = self.as_json(room.messages[new.ts])
         room.messages[new.ts] = new
+        self._shown(new)
         if announce:
             ts = self.next_ts(new.channel)
             self._emit_message(
@@ -233,6 +274,27 @@ class Workspace:
         if text:
             self._statuses[channel_id, thread_ts] = Status(text, now + lifetime_s)
         self._changed()
+
+    def session(self, channel_id: str, thread_ts: str) -> Session | None:
+        """The agent session of a thread."""
+        return self._sessions.get((channel_id, thread_ts))
+
+    def set_session(self, channel_id: str, thread_ts: str, session: Session) -> None:
+        """Make or change the agent session of a thread."""
+        self._sessions[channel_id, thread_ts] = session
+        self._changed()
+
+    def processing(self, channel_id: str) -> list[str]:
+        """The threads of a channel whose session is under way."""
+        return [
+            thread
+            for (channel, thread), session in self._sessions.items()
+            if channel == channel_id and session.status == "processing"
+        ]
+
+    def tell(self, event: Json) -> None:
+        """Tell the app of something that changes nothing here."""
+        self._emit(event, event["type"])
 
     def set_membership(self, channel_id: str, *, member: bool) -> None:
         """Put the bot into a public channel or take it out; outside, it hears nothing of it."""

@@ -12,12 +12,15 @@ from typing import Literal
 from aiohttp import web
 
 from adapters.sandbox.faults import Faults
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
-from adapters.sandbox.platform import AuditView, ControlError, MessageView
-from adapters.sandbox.slack import payload
-from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, new_event_id
-from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, USER_IDS
+from adapters.sandbox.platform import AuditView, ControlError, MessageView, Upload
+from adapters.sandbox.removal_routes import How
+from adapters.sandbox.slack import payload, sharing
+from adapters.sandbox.slack.company import LAST_WORDS, Company
+from adapters.sandbox.slack.delivery import Deliveries, LoggedDelivery, Transport, new_event_id
+from adapters.sandbox.slack.directory import BOT_USER_ID, CHANNEL_IDS, TEAM_ID, USER_IDS
 from adapters.sandbox.slack.emoji import name_of
 from adapters.sandbox.slack.errors import SlackError
 from adapters.sandbox.slack.faults import EVENTS, KINDS, Acts
@@ -25,8 +28,12 @@ from adapters.sandbox.slack.file_store import FileStore
 from adapters.sandbox.slack.files import FileRoutes
 from adapters.sandbox.slack.host import Host
 from adapters.sandbox.slack.http_events import HttpEvents
-from adapters.sandbox.slack.messages import Json
+from adapters.sandbox.slack.interactions import Asked, Interactions
+from adapters.sandbox.slack.interactive_side import InteractiveSide
+from adapters.sandbox.slack.messages import Json, Message
 from adapters.sandbox.slack.methods import METHODS
+from adapters.sandbox.slack.modals import Modals
+from adapters.sandbox.slack.oauth import App, OAuth, Office
 from adapters.sandbox.slack.person import (
     audited,
     check_person,
@@ -36,17 +43,21 @@ from adapters.sandbox.slack.person import (
     room_of,
     view,
 )
+from adapters.sandbox.slack.rates import DOCUMENTED_LIMITS, RateLimiter
 from adapters.sandbox.slack.reactions import check_room_for
+from adapters.sandbox.slack.renaming import Renaming
+from adapters.sandbox.slack.response_urls import ResponseUrls
 from adapters.sandbox.slack.settings import Knobs
 from adapters.sandbox.slack.socket import DisconnectReason, SocketMode
 from adapters.sandbox.slack.subscriptions import is_heard
 from adapters.sandbox.slack.tokens import Tokens
+from adapters.sandbox.slack.triggers import Triggers
 from adapters.sandbox.slack.web_api import ApiCall, WebApi
 from adapters.sandbox.slack.workspace import Workspace
 
 
-class SlackWorld:
-    """A loopback Slack with one team, implementing the sandbox's `Platform`.
+class SlackWorld(InteractiveSide):
+    """A loopback Slack with one team, implementing the sandbox's `Platform` and `Interactive`.
 
     With `events_url` events are signed and POSTed there (HTTP mode), without it they go over
     Socket Mode. `people` are some of `handles`. Raises ValueError for tokens of the wrong form, an
@@ -54,17 +65,23 @@ class SlackWorld:
     """
 
     name: Literal["discord", "slack"] = "slack"
+    limits: tuple[str, ...] = ("none", "window", "bucket")
 
     def __init__(
         self,
         *,
-        bot_token: str,
+        bot_token: str | None,
         app_token: str,
         signing_secret: str,
         people: tuple[str, ...] = handles(),
         events_url: str | None = None,
         knobs: Knobs | None = None,
+        app: App | None = None,
+        renaming: Renaming | None = None,
+        team_name: str = "Candor sandbox",
     ) -> None:
+        """Without a `bot_token` the app is not installed until a person lets it in, which takes an
+        `app`; `renaming` is how the workspace's ids are named at the wire."""
         if not signing_secret:
             raise ValueError("the signing secret must not be empty")
         self.people = people
@@ -73,12 +90,15 @@ class SlackWorld:
         self._base_url: Callable[[], str] | None = None
         self._is_running = False
         self._expiry: asyncio.TimerHandle | None = None
+        renaming = renaming or Renaming()
         tokens = Tokens(bot_token=bot_token, app_token=app_token, scopes=self.knobs.scopes)
+        self.journal = Journal(self.knobs.clock)
         self.workspace = Workspace(
             people=people,
             clock=self.knobs.clock,
-            emit=self._emit,
+            emit=self.emit,
             changed=self._workspace_changed,
+            shown=self._shown,
         )
         self._sockets = SocketMode(self.knobs, self._base, self._listeners.tell)
         self._acts = Acts(self.workspace, self._sockets)
@@ -98,15 +118,32 @@ class SlackWorld:
             limit=self.knobs.max_pending_events,
             faults=self.faults,
         )
+        triggers = Triggers(self.knobs.trigger_lifetime, self.knobs.clock)
+        modals = Modals(self.knobs.clock, self._listeners.tell)
+        self.urls = ResponseUrls(self.workspace, self.knobs, self._base)
+        self._interactions = Interactions(
+            self.workspace,
+            self.knobs,
+            triggers,
+            modals,
+            self.urls,
+            lambda: self._deliveries.transport,
+        )
+        super().__init__(self.workspace, self.knobs, modals, self._interactions)
         store = FileStore()
-        host = Host(
+        self._host = host = Host(
             workspace=self.workspace,
             knobs=self.knobs,
             files=store,
+            triggers=triggers,
+            modals=modals,
             base_url=self._base,
             open_socket_url=self._sockets.open_url,
         )
-        self._web_api = WebApi(host, tokens, self.faults)
+        self.web_api = WebApi(host, tokens, self.faults, self.journal, renaming)
+        self.office = Office(TEAM_ID, team_name, tokens, renaming)
+        oauth = None if app is None else OAuth(app, people, self.knobs.clock)
+        self.company = Company(self, oauth)
         self._files = FileRoutes(store, tokens)
         self.set_events_url(events_url)
 
@@ -115,14 +152,17 @@ class SlackWorld:
     def attach(self, app: web.Application, base_url: Callable[[], str]) -> None:
         """Add the routes under `/slack/`; the world lives and ends with the application."""
         self._base_url = base_url
-        self._web_api.add_to(app)
+        self.company.add_to(app, base_url)
+        self.web_api.add_to(app)
         self._sockets.add_to(app)
         self._files.add_to(app)
+        self.urls.add_to(app)
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._shut_down)
 
     async def _start(self, app: web.Application) -> None:
         self._is_running = True
+        self.company.start()
         self._http.start()
 
     async def _shut_down(self, app: web.Application) -> None:
@@ -130,6 +170,7 @@ class SlackWorld:
 
     async def close(self) -> None:
         """Close every connection and end every task. Closing twice is fine."""
+        await self.company.close()
         self._is_running = False
         if self._expiry is not None:
             self._expiry.cancel()
@@ -160,7 +201,7 @@ class SlackWorld:
     @property
     def calls(self) -> deque[ApiCall]:
         """The Web API calls, oldest first, up to a bound."""
-        return self._web_api.calls
+        return self.web_api.calls
 
     def calls_to(self, method: str) -> list[ApiCall]:
         """The recorded calls of one Web API method."""
@@ -175,6 +216,11 @@ class SlackWorld:
     def pending_events(self) -> int:
         """Events that are neither acknowledged nor given up."""
         return self._deliveries.pending
+
+    @property
+    def asked(self) -> deque[Asked]:
+        """What people did that the app had to answer, oldest first, up to a bound."""
+        return self._interactions.log
 
     # The person's side
 
@@ -206,6 +252,38 @@ class SlackWorld:
             parent = message.thread_ts or message.ts
         posted = self.workspace.post_as_person(room.channel.id, USER_IDS[user], text, parent)
         return posted.ts
+
+    async def upload(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        files: Sequence[Upload],
+        thread: str | None = None,
+    ) -> str:
+        """Post files as a person. Raises ControlError as `post` does."""
+        room = room_of(self.workspace, channel, user)
+        if text:
+            check_text(text)
+        parent = None if thread is None else message_in(room, thread)
+        posted = self.workspace.post_as_person(
+            room.channel.id,
+            USER_IDS[user],
+            text,
+            None if parent is None else parent.thread_ts or parent.ts,
+            files=sharing.uploaded(self._host, files, USER_IDS[user]),
+        )
+        return posted.ts
+
+    async def forward(self, *, channel: str, message: str, user: str, to: str) -> str:
+        """Share a message in another channel, as a person. Raises ControlError."""
+        room = room_of(self.workspace, channel, user)
+        attachment = sharing.shared(self._host, room, message_in(room, message))
+        target = room_of(self.workspace, to, user).channel.id
+        return self.workspace.post_as_person(
+            target, USER_IDS[user], "", None, attachments=(attachment,)
+        ).ts
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
         """Edit a person's own message; the same text again is no edit. Raises ControlError."""
@@ -264,6 +342,18 @@ class SlackWorld:
             return self._http.is_answering
         return self._sockets.num_connections > 0
 
+    def limit(self, name: str) -> None:
+        """No limits, or Slack's documented ones: by strict windows, or by refilling buckets."""
+        match name:
+            case "none":
+                self.web_api.limiter = RateLimiter({})
+            case "window" | "bucket":
+                self.web_api.limiter = RateLimiter(DOCUMENTED_LIMITS, name)
+            case _:
+                raise ControlError(
+                    f"limits: {name!r} is unknown; allowed: {', '.join(self.limits)}"
+                )
+
     def open_home(self, *, user: str, tab: Literal["home", "messages"]) -> None:
         """A person opens the app's home or its messages tab. Raises ControlError."""
         check_person(self.workspace, user)
@@ -275,18 +365,39 @@ class SlackWorld:
             raise ControlError(f"there is no public channel {channel!r}")
         self.workspace.set_membership(CHANNEL_IDS[channel], member=member)
 
+    def remove(self, how: How, *, team: str | None = None) -> None:
+        """Take the app out of a workspace as an admin does, or just its tokens back."""
+        self.company.remove(how, team or self.office.id)
+
     # Between the parts
+
+    def _shown(self, message: Message) -> None:
+        if self.journal.is_open and message.by_bot:
+            self.journal.shown(message.ts, view(message).text)
 
     def _base(self) -> str:
         if self._base_url is None:
             raise RuntimeError("the world is not attached to an application")
         return self._base_url()
 
-    def _emit(self, event: Json, subscription: str) -> None:
-        if not is_heard(subscription, self.knobs):
+    def live(self, base_url: Callable[[], str] | None, *, is_running: bool) -> None:
+        """Learn the address of a server that others attached to, and whether it runs."""
+        self._base_url = base_url or self._base_url
+        self._is_running = is_running
+
+    @property
+    def transport(self) -> Transport:
+        """How events go out at the moment."""
+        return self._deliveries.transport
+
+    def emit(self, event: Json, subscription: str) -> None:
+        """Tell the app of an event, if it hears of those."""
+        if not self.office.tokens.is_installed or not is_heard(subscription, self.knobs):
             return
         event_id = new_event_id()
         body = payload.envelope(event, event_id=event_id, now=self.knobs.clock())
+        if subscription in LAST_WORDS:
+            body["authorizations"] = []
         self._deliveries.submit(event_id, body)
 
     def _workspace_changed(self) -> None:

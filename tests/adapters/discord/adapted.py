@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.discord.adapter import DiscordAdapter
+from adapters.interaction import Desk
 from adapters.sandbox.discord import CHANNEL_IDS, GUILD_ID
 from bot.domain import MessageRef
 from bot.settings import DiscordSettings
@@ -31,13 +32,20 @@ class Adapted:
 
 
 @asynccontextmanager
-async def adapted(bench: Served, core: Core) -> AsyncIterator[Adapted]:
-    """The adapter, ready for events."""
+async def adapted(
+    bench: Served, core: Core, *, desk: Desk | None = None, content: bool = True
+) -> AsyncIterator[Adapted]:
+    """The adapter, ready for events; without `content` it does not ask for that intent."""
     settings = DiscordSettings.model_validate(
-        {"token": TOKEN, "api_url": bench.api, "gateway_url": bench.gateway}
+        {
+            "token": TOKEN,
+            "api_url": bench.api,
+            "gateway_url": bench.gateway,
+            "message_content": content,
+        }
     )
     catch_up = Loud("discord", core)
-    adapter = DiscordAdapter(settings, core.border, catch_up, core.places)
+    adapter = DiscordAdapter(settings, core.border, catch_up, core.places, core.tickets, desk)
     running = asyncio.create_task(adapter.run())
     try:
         await asyncio.wait_for(adapter.ready(), 10)

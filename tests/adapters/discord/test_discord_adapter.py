@@ -130,8 +130,7 @@ async def test_one_that_stops_takes_nothing_in_and_begins_no_catching_up(client:
 async def test_reactions_become_votes_but_the_bot_s_own_do_not(client: "Redis") -> None:
     async with served() as bench, core_bench(client) as core, adapted(bench, core) as one:
         turn, part = await answered(bench, core, one)
-        message = one.adapter._connection._client
-        assert message is not None
+        message = one.adapter._connection.calls.clients()[0]
         place = message.get_partial_messageable(GENERAL)
         await place.get_partial_message(int(part.message)).add_reaction("👎")
         await react(bench, part)

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import discord
 import pytest
 
 from adapters.discord.calls import Calls
-from adapters.discord.surface import LIMIT, LOOK_BACK, DiscordSurface
+from adapters.discord.surface import LIMIT, LOOK_BACK, DiscordSurface, after_which
 from adapters.markdown import split, utf16_size
 from adapters.sandbox.discord import CHANNEL_IDS, GUILD_ID
 from adapters.sandbox.faults import Fault
@@ -15,6 +16,7 @@ from adapters.surface import Content
 from bot.domain import MessageRef
 from bot.errors import MessageGone
 from tests.adapters.sandbox.discord_bench import Bot, Served, served
+from tests.bot.turns_of import turn
 from tests.waiting import until
 
 
@@ -25,13 +27,14 @@ async def place(channel: str = "general") -> AsyncIterator[tuple[Served, Discord
         yield bench, surface_of(bot, await asked(bench, bot, channel))
 
 
-def surface_of(bot: Bot, question: discord.Message) -> DiscordSurface:
+def surface_of(bot: Bot, question: discord.Message, after: int = 0) -> DiscordSurface:
     return DiscordSurface(
         Calls(lambda: bot),
         question.channel.id,
         question.guild.id if question.guild else None,
         question.id,
         isinstance(question.channel, discord.abc.GuildChannel),
+        after,
     )
 
 
@@ -216,3 +219,39 @@ async def test_a_lost_post_is_found_behind_others_but_not_at_any_distance() -> N
         assert await surface.find("last", turn="t1", part=0, known=unknown) == ref
         await surface.post(Content("one too far"), turn="t1", part=1)
         assert await surface.find("one too far", turn="t1", part=1, known=unknown) is None
+
+
+async def test_both_thumbs_are_put_under_a_part_once() -> None:
+    async with place() as (bench, surface):
+        ref = await surface.post(Content("one"), turn="t1", part=0)
+        await surface.seed(ref)
+        await surface.seed(ref)
+        [part] = [one for one in bench.world.messages(channel="general", user="alice") if one.bot]
+        assert [(one.emoji, one.users) for one in part.reactions] == [
+            ("👍", ("candor",)),
+            ("👎", ("candor",)),
+        ]
+        await surface.delete(ref)
+        with pytest.raises(MessageGone):
+            await surface.seed(ref)
+
+
+async def test_a_part_is_looked_for_behind_what_is_known() -> None:
+    """Which may be long after its question, with many messages in between."""
+    async with served() as bench, bench.bot(Bot()) as bot:
+        question = await asked(bench, bot)
+        ref = await surface_of(bot, question).post(Content("one"), turn="t1", part=0)
+        for after, found in ((int(ref.message) - 1, ref), (int(ref.message), None)):
+            surface = surface_of(bot, question, after)
+            assert await surface.find("one", turn="t1", part=0, known=unknown) == found
+
+
+def test_a_lost_part_is_behind_those_that_are_known_or_behind_the_wish_for_another_try() -> None:
+    """A notice that the store is away is older than its turn, so of others nothing is assumed."""
+    first = replace(turn(), created_at=1_795_427_000.0)
+    part = replace(first.question, message="77")
+    assert after_which(first) == 0
+    assert after_which(replace(first, parts=(part,))) == 77
+    again = after_which(replace(first, retry_of="t0"))
+    asked_at = discord.utils.snowflake_time(again).timestamp()
+    assert asked_at == pytest.approx(first.created_at - 60)

@@ -7,6 +7,7 @@ from typing import Any
 import discord
 import pytest
 
+from adapters.discord.standing import of_message
 from adapters.discord.translate import emoji_of, incoming, reaction, workspace
 from adapters.sandbox.discord import (
     BOT_ROLE_ID,
@@ -71,7 +72,9 @@ async def test_a_message_in_a_channel_is_translated() -> None:
             place="channel",
             sent_at=message.created_at.timestamp(),
             mentions_bot=True,
+            standing=of_message(message),
         )
+        assert of_message(message).is_moderator
         assert message.author.display_name.lower() == "alice"
 
 

@@ -37,6 +37,8 @@ async def test_a_posted_message_is_read_back_with_all_that_there_is_to_see() -> 
             "reply_to": None,
             "edited": False,
             "reactions": [],
+            "buttons": [],
+            "private": False,
         },
         {
             "id": answer,
@@ -47,6 +49,8 @@ async def test_a_posted_message_is_read_back_with_all_that_there_is_to_see() -> 
             "reply_to": None,
             "edited": True,
             "reactions": [{"emoji": "👍", "users": ["bob", "alice"]}],
+            "buttons": [],
+            "private": False,
         },
     ]
 
@@ -121,7 +125,10 @@ async def test_the_state_names_people_channels_connections_and_activity() -> Non
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"channel": "genral"}, "channel: 'genral' is unknown; allowed: general, random, dm"),
+        (
+            {"channel": "genral"},
+            "channel: 'genral' is unknown; allowed: general, random, dm, elsewhere, group",
+        ),
         ({"user": "eve"}, "user: 'eve' is unknown; allowed: alice, bob, carol, dave"),
         ({"user": 7}, "user: Input should be a valid string"),
         ({"text": " \n"}, "text: must hold more than white space"),
@@ -184,7 +191,10 @@ async def test_a_wrong_reaction_is_refused_in_one_line(change: dict[str, Any], l
     ("query", "line"),
     [
         ("", "channel: missing"),
-        ("?channel=nope", "channel: 'nope' is unknown; allowed: general, random, dm"),
+        (
+            "?channel=nope",
+            "channel: 'nope' is unknown; allowed: general, random, dm, elsewhere, group",
+        ),
         ("?channel=dm&user=eve", "user: 'eve' is unknown; allowed: alice, bob, carol, dave"),
         ("?channel=dm&limit=3", "'limit': unknown key; allowed: channel, user, newest"),
         ("?channel=dm&channel=dm", "query: each key may stand there once"),

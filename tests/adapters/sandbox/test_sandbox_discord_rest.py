@@ -26,7 +26,7 @@ POST_MESSAGE = "POST /channels/{channel_id}/messages"
     ("method", "path", "status", "body"),
     [
         ("GET", "/nowhere", 404, {"message": "404: Not Found", "code": 0}),
-        ("POST", "/interactions/1/x/callback", 404, {"message": "404: Not Found", "code": 0}),
+        ("GET", "/webhooks/1/x/messages/1", 404, {"message": "Unknown Webhook", "code": 10015}),
         ("PUT", "/users/@me", 405, {"message": "405: Method Not Allowed", "code": 0}),
         ("GET", "/channels/1", 404, {"message": "Unknown Channel", "code": 10003}),
         ("GET", GENERAL + "/messages/1", 404, {"message": "Unknown Message", "code": 10008}),

@@ -117,7 +117,7 @@ async def test_the_bot_s_conversations_are_listed_by_type_in_pages() -> None:
         (public,) = (await client.users_conversations())["channels"]
         assert (public["name"], "is_member" in public) == ("general", False)
         listed = (await client.conversations_list(types=ALL_TYPES, limit=999))["channels"]
-        assert len(listed) == 32
+        assert len(listed) == 33
         assert [one.get("is_member") for one in listed[:2]] == [True, False]
         (first, *_) = (await client.users_conversations(types="im"))["channels"]
         assert (first["is_im"], first["user"]) == (True, USER_IDS["alice"])

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import WSCloseCode, web
 
 from adapters.sandbox.faults import Fault, Faults, Kind
+from adapters.sandbox.journal import Journal
 from adapters.sandbox.people import handles
 from adapters.sandbox.platform import (
     BOT_HANDLE,
@@ -24,6 +25,7 @@ from adapters.sandbox.platform import (
     ControlError,
     MessageView,
     ReactionView,
+    Upload,
 )
 from adapters.sandbox.server import Sandbox
 
@@ -61,7 +63,11 @@ class TinyPlatform:
     base_url: Callable[[], str] = field(default=lambda: "")
     performed: list[Fault] = field(default_factory=list)
 
+    limits: tuple[str, ...] = ("none", "some")
+    limited_by: str = "none"
+
     def __post_init__(self) -> None:
+        self.journal = Journal(time.time)
         self.faults = Faults(
             KINDS,
             events=("message", "reaction"),
@@ -70,6 +76,11 @@ class TinyPlatform:
             changed=self._changed,
         )
         self.faults.know_calls(("post", "update"))
+
+    def limit(self, name: str) -> None:
+        if name not in self.limits:
+            raise ControlError(f"limits: {name!r} is unknown")
+        self.limited_by = name
 
     # What the test does as the bot
 
@@ -123,6 +134,24 @@ class TinyPlatform:
             if reference is not None:
                 self._find(room, reference)
         return self._add(room, user, text, thread=thread, reply_to=reply_to)
+
+    async def upload(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        files: Sequence[Upload],
+        thread: str | None = None,
+    ) -> str:
+        shown = "".join(f"\n{file.name}: {file.data.decode()}" for file in files)
+        return self._add(
+            self._room(channel, user), user, text + shown, thread=thread, reply_to=None
+        )
+
+    async def forward(self, *, channel: str, message: str, user: str, to: str) -> str:
+        text = self._find(self._room(channel, user), message).text
+        return self._add(self._room(to, user), user, f"↪ {text}", thread=None, reply_to=None)
 
     async def edit(self, *, channel: str, message: str, user: str, text: str) -> None:
         self._own(self._room(channel, user), message, user)

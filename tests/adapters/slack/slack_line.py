@@ -12,7 +12,29 @@ from aiohttp import web
 
 from adapters.sandbox.faults import Fault
 from adapters.slack.calls import Calls, web_client
+from adapters.slack.identity import Identity
+from bot.errors import PlatformUnavailable
 from tests.adapters.sandbox.slack_bench import BOT_TOKEN, Served, listening
+
+
+@dataclass
+class Found:
+    """A workspace that is found for every event, as soon as it is known."""
+
+    known: Identity | None = field(
+        default_factory=lambda: Identity(user="U0CANDOR", bot="B0CANDOR", team="T0SANDBOX")
+    )
+    token: str = BOT_TOKEN
+
+    @property
+    def identity(self) -> Identity:
+        assert self.known is not None
+        return self.known
+
+    async def __call__(self, team: str) -> "Found":
+        if self.known is None:
+            raise PlatformUnavailable("not known yet")
+        return self
 
 
 @dataclass

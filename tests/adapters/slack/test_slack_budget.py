@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.sandbox.slack.rates import DOCUMENTED_LIMITS, RateLimiter
-from adapters.slack.adapter import EDIT_INTERVAL_S
-from adapters.slack.budget import Allowance, Budget, Rate
+from adapters.rates import Allowance, Rate
+from adapters.sandbox.slack.rates import DOCUMENTED_LIMITS, Counting, RateLimiter
+from adapters.slack.adapter import PACES
+from adapters.slack.budget import Budget
 from adapters.slack.calls import METHODS
 from bot.errors import PlatformUnavailable
 
@@ -19,10 +20,15 @@ def later(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
+@settings(max_examples=15, deadline=None)
+@pytest.mark.parametrize("counting", ["window", "bucket"])
 @pytest.mark.parametrize("method", sorted(set(METHODS) & set(DOCUMENTED_LIMITS)))
 @given(st.lists(st.floats(min_value=0, max_value=20), min_size=150, max_size=200))
-def test_no_rhythm_of_calls_meets_slack_s_own_limit(method: str, pauses: list[float]) -> None:
-    allowance, slack = Allowance(METHODS[method].rate), RateLimiter(DOCUMENTED_LIMITS)
+def test_no_rhythm_of_calls_meets_slack_s_own_limit(
+    method: str, counting: Counting, pauses: list[float]
+) -> None:
+    allowance = Allowance(METHODS[method].rate)
+    slack = RateLimiter(DOCUMENTED_LIMITS, counting)
     now = 1_000.0
     for number, pause in enumerate(pauses):
         # Mostly a crowd, with gaps in which the burst comes back.
@@ -31,12 +37,9 @@ def test_no_rhythm_of_calls_meets_slack_s_own_limit(method: str, pauses: list[fl
         assert slack.retry_after(method, "C1", now + 1e-6 * number) is None
 
 
-def test_an_edit_that_was_paced_finds_its_budget_full() -> None:
-    allowance = Allowance(METHODS["chat.update"].rate)
-    for number in range(500):
-        now = number * EDIT_INTERVAL_S
-        assert allowance.next_at <= now - (allowance.rate.burst - 1) * EDIT_INTERVAL_S + 1e-6
-        allowance.take(now)
+def test_what_is_paced_is_paced_at_the_rate_of_its_budget() -> None:
+    assert PACES["edit"].limit == METHODS["chat.update"].rate
+    assert PACES["append"].limit == METHODS["chat.appendStream"].rate
 
 
 async def test_those_who_wait_go_in_their_order_and_the_urgent_first() -> None:

@@ -10,8 +10,8 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from structlog.testing import capture_logs
 
+from adapters.rates import Rate
 from adapters.sandbox.slack import CHANNEL_IDS
-from adapters.slack.budget import Rate
 from adapters.slack.calls import METHODS, TRIES, Calls, Method
 from adapters.slack.errors import NotSent, TokenRefused
 from bot.errors import MessageGone, PlatformUnavailable

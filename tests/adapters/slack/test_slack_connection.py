@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from adapters.slack.calls import Calls, web_client
 from adapters.slack.connection import LINES, Pace, Sockets
-from adapters.slack.identity import Identity, Known
+from adapters.slack.identity import Known
 from bot.errors import PlatformError
 from tests.adapters.sandbox.slack_bench import (
     APP_TOKEN,
@@ -25,7 +25,7 @@ from tests.adapters.sandbox.slack_bench import (
     listening,
     slack,
 )
-from tests.adapters.slack.slack_line import arm, calls_of, scripted
+from tests.adapters.slack.slack_line import Found, arm, calls_of, scripted
 from tests.waiting import until
 
 PACE = Pace(
@@ -59,7 +59,7 @@ class Line:
     """A bolt app over our connection, and what its listeners got."""
 
     sockets: Sockets
-    known: Known
+    found: Found
     texts: list[str] = field(default_factory=list)
     running: asyncio.Task[None] | None = None
     told: list[str] = field(default_factory=list)
@@ -74,13 +74,14 @@ async def line(
 ) -> AsyncIterator[Line]:
     """Our connection, up. `before` is awaited in bolt's middleware, before each event is taken."""
     base_url = f"{served.base_url}/slack/api"
-    known = Known(BOT_TOKEN)
-    known.identity = Identity(user="U0CANDOR", bot="B0CANDOR", team="T0SANDBOX")
+    found = Found()
     app = AsyncApp(
-        client=web_client(None, base_url), authorize=known, request_verification_enabled=False
+        client=web_client(None, base_url),
+        authorize=Known(found),
+        request_verification_enabled=False,
     )
     told: list[str] = []
-    one = Line(sockets_of(app, calls_of(served), pace=pace, told=told), known, told=told)
+    one = Line(sockets_of(app, calls_of(served), pace=pace, told=told), found, told=told)
 
     @app.use
     async def first(next: Callable[[], Awaitable[None]]) -> None:
@@ -239,10 +240,10 @@ async def test_what_bolt_fails_on_comes_again() -> None:
 
 async def test_an_event_before_the_bot_is_known_comes_again() -> None:
     async with slack() as served, line(served) as one:
-        identity, one.known.identity = one.known.identity, None
+        known, one.found.known = one.found.known, None
         await say(served, "hello")
         await until(lambda: served.world.deliveries, within_s=5)
-        one.known.identity = identity
+        one.found.known = known
         await until(lambda: one.texts == ["hello"], within_s=8)
 
 
@@ -268,7 +269,7 @@ async def test_a_wrong_app_token_at_the_start_is_fatal(error: str) -> None:
 async def test_an_app_token_without_its_scope_is_fatal() -> None:
     async with scripted() as api:
         api.answer = {"ok": False, "error": "missing_scope"}
-        app = AsyncApp(client=web_client(None, api.url), authorize=Known("xoxb-1"))
+        app = AsyncApp(client=web_client(None, api.url), authorize=Known(Found()))
         with pytest.raises(PlatformError, match="missing_scope"):
             await sockets_of(app, api.calls()).run()
 
@@ -372,7 +373,7 @@ async def test_frames_of_no_known_kind_are_passed_over() -> None:
     app.router.add_get("/socket", serve)
     async with scripted() as api, listening(app) as port:
         api.answer = {"ok": True, "url": f"ws://127.0.0.1:{port}/socket"}
-        bolt = AsyncApp(client=web_client(None, api.url), authorize=Known("xoxb-1"))
+        bolt = AsyncApp(client=web_client(None, api.url), authorize=Known(Found()))
         running = asyncio.create_task(sockets_of(bolt, api.calls()).run())
         await until(lambda: len(greeted) == LINES)
         await asyncio.sleep(0.1)

@@ -11,9 +11,10 @@ from slack_bolt.async_app import AsyncApp
 
 from adapters.slack.calls import web_client
 from adapters.slack.endpoint import EVENTS_PATH, Endpoint
-from adapters.slack.identity import Identity, Known
+from adapters.slack.identity import Known
 from bot.errors import PortInUse
-from tests.adapters.sandbox.slack_bench import BOT_TOKEN, SIGNING_SECRET, Served, slack
+from tests.adapters.sandbox.slack_bench import SIGNING_SECRET, Served, slack
+from tests.adapters.slack.slack_line import Found
 from tests.waiting import until
 
 
@@ -26,10 +27,8 @@ def free_port() -> int:
 @asynccontextmanager
 async def endpoint(served: Served, texts: list[str]) -> AsyncIterator[None]:
     """An endpoint that Slack knows of; `texts` are those of the messages that came."""
-    known = Known(BOT_TOKEN)
-    known.identity = Identity(user="U0CANDOR", bot="B0CANDOR", team="T0SANDBOX")
     client = web_client(None, f"{served.base_url}/slack/api")
-    app = AsyncApp(client=client, authorize=known, signing_secret=SIGNING_SECRET)
+    app = AsyncApp(client=client, authorize=Known(Found()), signing_secret=SIGNING_SECRET)
 
     @app.event("message")
     async def keep(event: dict[str, Any]) -> None:

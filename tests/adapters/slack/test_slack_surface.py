@@ -275,3 +275,27 @@ async def test_a_deleted_part_is_gone_and_deleting_it_again_is_fine() -> None:
         assert [one.view.text for one in served.world.audit()] == ["Why?"]
         with pytest.raises(MessageGone):
             await surface.edit(ref, Content("It was so."), turn="t1")
+
+
+async def test_both_thumbs_are_put_under_a_part_once() -> None:
+    async with slack() as served:
+        ts = await asked(served)
+        surface = place(calls_of(served), channel=GENERAL, thread=ts, question=ts)
+        ref = await surface.post(Content("It is so."), turn="t1", part=0)
+        await surface.seed(ref)
+        await surface.seed(ref)
+        [part] = [one.view for one in served.world.audit() if one.view.id == ref.message]
+        assert [(one.emoji, one.users) for one in part.reactions] == [
+            ("👍", ("candor",)),
+            ("👎", ("candor",)),
+        ]
+        await surface.delete(ref)
+        with pytest.raises(MessageGone):
+            await surface.seed(ref)
+
+
+async def test_an_app_that_may_put_no_reactions_is_told_of() -> None:
+    async with scripted() as api:
+        api.answer.update(ok=False, error="missing_scope")
+        with pytest.raises(PlatformUnavailable, match="missing_scope"):
+            await place(api.calls()).seed(MessageRef("slack", TEAM, "C1", TS))

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from bot.errors import ModelError, ModelUnavailable
 from bot.model import Delta, Message, Model
+from bot.model.abilities import IMAGE_TOKENS
 from tests.bot.model.support import QUESTION, answer_of, client_of, saying
 from tests.scripted_model import ScriptedModel, scripted_model
 
@@ -140,3 +141,38 @@ async def test_a_server_that_does_not_answer_does_not_end_the_counting() -> None
             await model.count_tokens(QUESTION)
         async with scripted_model(server, port=port):
             assert await model.count_tokens(QUESTION) == 2
+
+
+@pytest.mark.parametrize("tokenize", [True, False])
+async def test_an_image_counts_as_many_tokens_as_images_have_about(tokenize: bool) -> None:
+    asked: Message = {"role": "user", "content": "What?"}
+    seen: Message = {**asked, "images": ["data:image/png;base64,x", "data:image/png;base64,y"]}
+    async with client_of(ScriptedModel(tokenize=tokenize)) as model:
+        more = await model.count_tokens([seen]) - await model.count_tokens([asked])
+    assert more == 2 * IMAGE_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("told", "sees"),
+    [
+        ({}, False),
+        ({"architecture": {"input_modalities": ["text", "image"]}}, True),
+        ({"architecture": {"input_modalities": ["text"]}}, False),
+        ({"architecture": "llama"}, False),
+        ({"capabilities": {"vision": True}}, True),
+        ({"capabilities": {"vision": False}}, False),
+        ({"capabilities": ["completion", "multimodal"]}, True),
+        ({"modalities": ["text"], "input_modalities": ["image"]}, True),
+        ({"modalities": "image", "capabilities": 3}, False),
+    ],
+)
+async def test_whether_a_model_sees_is_what_its_server_says(
+    told: dict[str, object], sees: bool
+) -> None:
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": "scripted", **told}]})
+
+    server = ScriptedModel()
+    server.models = models  # type: ignore[method-assign]
+    async with client_of(server) as model:
+        assert (await model.served()).sees is sees

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bot.domain import Sampling
 from bot.errors import ModelError, ModelUnavailable
-from bot.model import Delta
+from bot.model import Delta, Message
 from bot.model.events import MAX_LINE_BYTES
 from tests.bot.model.support import (
     QUESTION,
@@ -246,3 +246,16 @@ async def test_a_cancelled_reader_ends_the_work_on_the_server() -> None:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         await until(lambda: server.running == 0)
+
+
+async def test_images_are_parts_of_their_message_also_when_an_answer_goes_on() -> None:
+    server = saying("one ", "two")
+    asked: Message = {"role": "user", "content": "What?", "images": ["data:image/png;base64,x"]}
+    async with client_of(server) as model:
+        assert "".join(delta.text for delta in await answer_of(model, [asked])) == "one two"
+        assert "".join(one.text for one in await answer_of(model, [asked], begun="one ")) == "two"
+        for request in server.requests:
+            assert request["messages"][0]["content"] == [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,x"}},
+                {"type": "text", "text": "What?"},
+            ]

@@ -357,7 +357,7 @@ async def test_the_question_of_an_ended_turn_may_go(client: "Redis") -> None:
     await inbox(client).read("slack", 1)
     await inbox(client).close(replace(one, status="done"))
     assert await turns.deleted(one.question) is None
-    assert await turns.get(one.id) == replace(one, status="done")
+    assert await turns.get(one.id) == replace(one, status="done", withdrawn=True)
 
 
 async def test_a_deletion_waits_for_its_message_for_a_while(client: "Redis") -> None:

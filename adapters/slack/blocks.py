@@ -1,0 +1,65 @@
+"""What a message of ours is made of on Slack: a markdown block, buttons, and plain text beside it.
+
+Pure. Plain buttons and not `feedback_buttons`, which never tell that a choice was taken back.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from slack_sdk.models.blocks import ActionsBlock, ButtonElement, MarkdownBlock, PlainTextObject
+
+from adapters import wording
+from adapters.interaction import Form, button_id
+from adapters.surface import Content
+from bot.domain import Control
+
+FALLBACK: Final = 3_000
+"""Characters of the plain text beside the blocks; chat.update refuses more than 4,000."""
+
+_CONTROL = re.compile(r"<(?=[!@#])")
+
+Blocks = list[dict[str, Any]]
+
+
+def harmless(text: str) -> str:
+    """Text that pings nobody and links to no channel, whatever a model or a person wrote."""
+    return _CONTROL.sub("<\u2060", text)
+
+
+def message_of(content: Content, turn: str) -> dict[str, Any]:
+    """The arguments `text` and `blocks` of a message: its beginning is for notifications."""
+    return {"text": harmless(content.text)[:FALLBACK], "blocks": blocks_of(content, turn)}
+
+
+def blocks_of(content: Content, turn: str) -> Blocks:
+    """A part's text, and under it its buttons."""
+    text = MarkdownBlock(text=harmless(content.text)).to_dict()
+    return [text, *buttons_of(content.controls, turn)]
+
+
+def buttons_of(controls: Sequence[Control], turn: str) -> Blocks:
+    """The block of a turn's buttons, on its own as `chat.stopStream` wants it; empty without."""
+    return _actions(
+        [_button(wording.BUTTONS[control], button_id(control, turn)) for control in controls]
+    )
+
+
+def private_of(text: str, form: Form | None) -> dict[str, Any]:
+    """The arguments of a message to one person; with a form, the button that opens it.
+
+    The plain text is mrkdwn, in which three characters have to be escaped.
+    """
+    blocks: Blocks = [MarkdownBlock(text=harmless(text)).to_dict()]
+    if form is not None:
+        blocks += _actions([_button(wording.OPENS[form.kind], form.id)])
+    return {"text": html.escape(text[:FALLBACK], quote=False), "blocks": blocks}
+
+
+def _button(label: str, action_id: str) -> ButtonElement:
+    return ButtonElement(text=PlainTextObject(text=label, emoji=True), action_id=action_id)
+
+
+def _actions(elements: Sequence[ButtonElement]) -> Blocks:
+    return [ActionsBlock(elements=list(elements)).to_dict()] if elements else []
