@@ -68,9 +68,10 @@ class Surface(Protocol):
     ) -> None:
         """Put files under an answer whose last part is `last`.
 
-        Hands to `begin` what tells the files apart, before they can be seen. With `begun`, which an
-        earlier call handed over, they may stand there already, and are not put there again. Raises
-        PlatformUnavailable, after which the call may be repeated, MessageGone, and FilesRefused.
+        Hands to `begin` what they are known by, never "", before they can be seen. With `begun`,
+        which an earlier call handed over, they may stand there already, and then are not put there
+        again. Raises PlatformUnavailable, after which the call may be repeated, MessageGone, and
+        FilesRefused.
         """
 
     async def seed(self, ref: MessageRef) -> None:
@@ -110,7 +111,7 @@ class Book(Protocol):
         """A message is this part of the turn's answer."""
 
     async def begin_files(self, turn: str, note: str) -> None:
-        """The files of the turn's answer are about to be posted; `note` tells them apart."""
+        """The files of the turn's answer are about to be posted; they are known by `note`."""
 
     async def end_files(self, turn: str) -> None:
         """The files of the turn's answer stand there, and are not posted again."""

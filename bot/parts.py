@@ -30,7 +30,7 @@ class Parts:
         await self.settle(turn, ref)
 
     async def begin_files(self, turn: str, note: str) -> None:
-        """The files of the turn's answer are about to be posted; `note`, never "", tells them apart."""
+        """The files of the turn's answer are about to be posted; they are known by `note`."""
         await insist(lambda: self._turns.note_files(turn, note), "files", turn=turn)
 
     async def end_files(self, turn: str) -> None:

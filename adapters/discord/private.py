@@ -11,10 +11,10 @@ import discord
 import structlog
 
 from adapters.discord.controls import Interaction, form_button
-from adapters.discord.surface import LIMIT
+from adapters.discord.dialect import DISCORD
 from adapters.discord.translate import AWAY, workspace
 from adapters.interaction import Said
-from adapters.markdown import split, utf16_size
+from adapters.markdown import render
 from bot.domain import Conversation, Person, Place
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ async def tell(interaction: Interaction, said: Said | None) -> None:
         if not interaction.response.is_done():
             await safely(interaction, interaction.response.defer())
         return
-    parts = split(said.text, LIMIT, utf16_size)[:PARTS]
+    parts = render(said.text, DISCORD).parts[:PARTS]
     for number, text in enumerate(parts, 1):
         is_last = number == len(parts)
         view = (

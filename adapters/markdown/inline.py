@@ -50,8 +50,10 @@ def spans(text: str) -> tuple[Span, ...]:
     _MARKDOWN.inline.parse(text, _MARKDOWN, env, [])
     beyond = len(text) + 1
     found = [*env["found"], *(Span(at, beyond) for at in env["open"])]
-    for match in _URL.finditer(text):
-        found.append(Span(match.start(), match.end() if match.end() < len(text) else beyond))
+    found.extend(
+        Span(match.start(), match.end() if match.end() < len(text) else beyond)
+        for match in _URL.finditer(text)
+    )
     if open_link := _OPEN_LINK.search(text, max(0, len(text) - LONGEST // 4)):
         found.append(Span(open_link.start(), beyond))
     if len(found) > MOST:

@@ -84,8 +84,8 @@ def lines_of(text: str, dialect: Dialect) -> tuple[Line, ...]:
     """The lines of a text, without blank ones at its ends.
 
     A fence with too many marks, or whose first line is longer than a quarter of a part, is text. So
-    is what stands in too many boxes. A fence that ends with its quote or list item has its closing line put in, as only
-    CommonMark knows that it ended there.
+    is what stands in too many boxes. A fence that ends with its quote or list item has its closing
+    line put in, as only CommonMark knows that it ended there.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip()
     if not text:

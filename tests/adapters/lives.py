@@ -21,7 +21,6 @@ from adapters.catch_up import CatchUp
 from adapters.desk import FrontDesk
 from adapters.history import History
 from adapters.interaction import Command, Form, Press, Said
-from adapters.markdown import split
 from adapters.side import Side
 from bot.composing import Composer
 from bot.context.gathering import Gathering
@@ -56,6 +55,7 @@ from bot.store.votes import Votes
 from bot.store.wishes import Wishes
 from bot.worker import Worker
 from tests.adapters.paces import quick
+from tests.adapters.parts import split
 from tests.adapters.room import Room
 from tests.adapters.wire import Wire, WiredModel, WiredRedis, WiredRoom
 from tests.scripted_model import Piece

@@ -101,7 +101,7 @@ def read(text: str) -> str:
     return "".join(
         sign
         for sign in _REPEATED.sub("", text)
-        if unicodedata.category(sign)[0] in "LMS" and not sign.isascii() or sign.isalpha()
+        if (unicodedata.category(sign)[0] in "LMS" and not sign.isascii()) or sign.isalpha()
     )
 
 

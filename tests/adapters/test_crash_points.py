@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from adapters.markdown import split
 from bot.domain import Platform
 from bot.store import keys
 from bot.store.people import People
@@ -22,6 +21,7 @@ from bot.store.places import Places
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from tests.adapters.lives import WHOLE, WORKER, Life, Town, life, own_tasks, pieces
+from tests.adapters.parts import split
 from tests.adapters.wire import Point, What, When, Wire, load_scripts
 from tests.scripted_model import ScriptedModel, scripted_model
 from tests.waiting import until

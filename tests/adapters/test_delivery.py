@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from adapters import wording
 from adapters.delivery import FINAL_TRIES, deliver
-from adapters.markdown import split
 from adapters.pacing import Pace, Pacing
 from adapters.rates import Rate
 from adapters.reply import Reply
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.events import Anew, Ended, Problem, Text, Waiting
 from tests.adapters.paces import quick
+from tests.adapters.parts import split
 from tests.adapters.room import Answer, Fault, Room, Step, for_ever, later, lost, nothing
 
 WAITING = wording.waiting("model")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.markdown import split
 from adapters.reply import Reply
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
+from tests.adapters.parts import split
 from tests.adapters.room import Fault, Killed, Room, for_ever, kill, later, lost, nothing
 from tests.waiting import until
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from adapters.markdown import CodeFile
 from adapters.surface import Content, Known
 from bot.context.material import Talk
 from bot.domain import (
@@ -144,14 +145,23 @@ class WiredRoom:
     def __init__(self, room: Room, wire: Wire) -> None:
         self._room = room
         self._wire = wire
-        self.limit, self.scope, self.is_discreet = room.limit, room.scope, room.is_discreet
+        self.dialect, self.scope, self.is_discreet = room.dialect, room.scope, room.is_discreet
 
     @property
     def growth(self) -> Literal["edit", "append"]:
         return self._room.growth
 
-    def measure(self, text: str) -> int:
-        return self._room.measure(text)
+    async def attach(
+        self,
+        files: Sequence[CodeFile],
+        *,
+        last: MessageRef,
+        begun: str,
+        begin: Callable[[str], Awaitable[None]],
+    ) -> None:
+        await self._call(
+            "attach", lambda: self._room.attach(files, last=last, begun=begun, begin=begin)
+        )
 
     async def conclude(self) -> None:
         await self._room.conclude()

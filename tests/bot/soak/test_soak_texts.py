@@ -2,9 +2,10 @@
 
 import pytest
 
-from adapters.markdown import split, utf8_size, utf16_size
+from adapters.markdown import utf8_size, utf16_size
 from bot.soak.answers import answer_to, ending, pieces
 from bot.soak.texts import holds_in_order, is_whole, without_note
+from tests.adapters.parts import split
 
 TEXTS = [answer_to(f"Question {number} of carol: why?") for number in range(60)]
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.markdown import split
 from bot.domain import Platform
 from bot.soak.answers import answer_to
 from bot.soak.diary import MessageKey, Question
 from bot.soak.findings import World
 from bot.soak.sandbox import Message, Place
 from bot.soak.store import Stored, StoredTurn
+from tests.adapters.parts import split
 
 
 @dataclass
