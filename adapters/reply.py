@@ -96,7 +96,11 @@ class Reply:
         """
         if self._adding is not None:
             await self._added(self._adding)
-        whole = f"{closed(text)}\n\n{wording.NO_FILES}" if self._has_no_files else text
+        whole = (
+            f"{closed(text, self._surface.dialect)}\n\n{wording.NO_FILES}"
+            if self._has_no_files
+            else text
+        )
         rendered = render(whole, self._surface.dialect)
         parts = [Content(part) for part in rendered.parts]
         if parts:

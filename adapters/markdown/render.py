@@ -11,7 +11,6 @@ has been seen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from adapters.markdown.cut import Cut, broken
 from adapters.markdown.dialect import Dialect
@@ -37,16 +36,12 @@ def render(text: str, dialect: Dialect) -> Rendered:
     return Rendered(tuple(parts), named(long))
 
 
-def closed(text: str) -> str:
+def closed(text: str, dialect: Dialect) -> str:
     """The text, with the code fence closed that is open at its end."""
-    lines = lines_of(text, _SMALL)
+    lines = lines_of(text, dialect)
     if not lines or lines[-1].fence is None or lines[-1].kind == "close":
         return text
     return f"{text}\n{''.join(lines[-1].further)}{lines[-1].fence.marks}"
-
-
-_SMALL: Final = Dialect(2_000)
-"""What is a fence in small parts is one in larger ones."""
 
 
 def _parts(lines: Sequence[Line], dialect: Dialect) -> list[str]:

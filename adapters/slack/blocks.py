@@ -11,13 +11,15 @@ from slack_sdk.models.blocks import ActionsBlock, ButtonElement, MarkdownBlock, 
 
 from adapters import wording
 from adapters.interaction import Form, button_id
-from adapters.markdown import gist
+from adapters.markdown import gist, utf8_size
 from adapters.slack.dialect import harmless
 from adapters.surface import Content
 from bot.domain import Control
 
-FALLBACK: Final = 800
-"""UTF-8 bytes of the plain text beside the blocks, before it is escaped."""
+FALLBACK: Final = 1_000
+"""UTF-8 bytes of the plain text beside the blocks: with the largest part, 9,000 in all."""
+LONGEST_SIGN: Final = 5
+"""Bytes that one character may become: `&` is `&amp;`."""
 
 Blocks = list[dict[str, Any]]
 
@@ -34,7 +36,11 @@ def message_of(content: Content, turn: str) -> dict[str, Any]:
 
 def fallback(text: str) -> str:
     """A text's beginning for notifications, escaped as mrkdwn wants it."""
-    return html.escape(harmless(gist(text, FALLBACK)), quote=False)
+    for size in (FALLBACK, FALLBACK // LONGEST_SIGN):
+        escaped = html.escape(harmless(gist(text, size)), quote=False)
+        if utf8_size(escaped) <= FALLBACK:
+            break
+    return escaped
 
 
 def blocks_of(content: Content, turn: str) -> Blocks:

@@ -73,10 +73,11 @@ def _checked(calls: Calls, url: str) -> yarl.URL:
     """An address that Slack gave for a file. Raises PlatformUnavailable for a foreign one."""
     try:
         found, api = yarl.URL(url), yarl.URL(str(calls.client.base_url))
+        is_api = found.origin() == api.origin()
     except ValueError as error:
         raise PlatformUnavailable("Slack gives no address for a file") from error
     host = found.host or ""
     is_slack = found.scheme == "https" and (host == HOST or host.endswith(f".{HOST}"))
-    if not is_slack and found.origin() != api.origin():
+    if not (is_slack or is_api):
         raise PlatformUnavailable("Slack gives a foreign address for a file")
     return found

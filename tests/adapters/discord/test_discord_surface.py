@@ -10,7 +10,7 @@ import pytest
 from adapters.discord.calls import Calls
 from adapters.discord.dialect import LIMIT
 from adapters.discord.surface import LOOK_BACK, DiscordSurface, after_which
-from adapters.markdown import utf16_size
+from adapters.markdown import render, utf16_size
 from adapters.sandbox.discord import CHANNEL_IDS, GUILD_ID
 from adapters.sandbox.faults import Fault
 from adapters.surface import Content

@@ -11,7 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.markdown import render, utf8_size
 from adapters.sandbox.slack import CHANNEL_IDS, IM_IDS
 from adapters.slack.calls import Calls
-from adapters.slack.dialect import LIMIT
+from adapters.slack.dialect import LIMIT, SLACK
 from adapters.slack.errors import TokenRefused
 from adapters.slack.surface import PAGE, PAGES, SlackSurface
 from adapters.surface import Content
