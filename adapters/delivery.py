@@ -38,7 +38,7 @@ async def deliver(
     another process goes on with it now. With `votes` its buttons are those for a vote, too. Raises
     PlatformUnavailable or MessageGone when the platform does not take the answer.
     """
-    draft = Draft(votes=votes)
+    draft = Draft(surface.dialect, votes=votes)
     async with aclosing(events):
         try:
             await reply.settle()

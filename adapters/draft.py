@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from adapters import wording
-from adapters.markdown import closed
+from adapters.markdown import Dialect, closed
 from bot.domain import Control
 from bot.events import Anew, Ended, Event, Note, Text, Waiting
 
@@ -17,8 +17,9 @@ VOTES: Final[tuple[Control, ...]] = ("up", "down")
 class Draft:
     """What should stand in the channel now: a function of the events so far."""
 
-    def __init__(self, *, votes: bool = True) -> None:
+    def __init__(self, dialect: Dialect, *, votes: bool = True) -> None:
         """`votes`: people vote by buttons, too."""
+        self._dialect = dialect
         self._votes = VOTES if votes else ()
         self._text: list[str] = []
         self.length = 0
@@ -75,7 +76,7 @@ class Draft:
         if self.ended is not None and self.ended.problem != "withdrawn":
             notes.append(wording.notes(self._notes))
         note = "\n".join(each for each in notes if each)
-        return f"{closed(text)}\n\n{note}" if text and note else text or note
+        return f"{closed(text, self._dialect)}\n\n{note}" if text and note else text or note
 
     def _note(self, any_text: bool) -> str:
         if self.ended is None:

@@ -85,7 +85,7 @@ class Page:
         if end is not None and line.kind not in _IN_CODE:
             content = content.rstrip()
         self._put(self._lead(number, content) + content)
-        self._tabulate(line)
+        self._tabulate(line, content)
         self._last = line
         for box, begins in zip(line.boxes, line.begins, strict=True):
             if begins and box.list is not None:
@@ -142,7 +142,7 @@ class Page:
         elif line.kind == "row" and not self._begin.at and (head := self._head()) is not None:
             for one in (self._lines[head], self._lines[head + 1]):
                 self._put(self.further(line) + one.content.strip())
-                self._tabulate(one)
+                self._tabulate(one, one.content)
         elif self._is_rest and line.kind in ("text", "heading"):
             self.size += CLOSERS
 
@@ -220,10 +220,12 @@ class Page:
 
     # Tables as code
 
-    def _tabulate(self, line: Line) -> None:
+    def _tabulate(self, line: Line, content: str) -> None:
         """Count a line of a table, if it is to be code; it has been put as it is written."""
         if self._dialect.shows_tables:
             return
+        if line.kind == "head" and content != line.content:
+            return  # of a head that is longer than a part no table can be made
         if line.kind == "head":
             at, measure = len(self._text) - 1, self._dialect.measure
             before = self.size - measure(self._text[-1])
@@ -235,7 +237,7 @@ class Page:
         if line.kind == "rule":
             table.rule = line.content
         else:
-            table.grid.add(line.content)
+            table.grid.add(content)
         table.size += self._dialect.measure(table.lead)
         self.size = max(self.size, table.size + table.grid.cost()) if table.rule else self.size
 

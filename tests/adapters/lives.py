@@ -54,8 +54,8 @@ from bot.store.turns import Turns
 from bot.store.votes import Votes
 from bot.store.wishes import Wishes
 from bot.worker import Worker
+from tests.adapters.markdown_texts import parts_of
 from tests.adapters.paces import quick
-from tests.adapters.parts import split
 from tests.adapters.room import Room
 from tests.adapters.wire import Wire, WiredModel, WiredRedis, WiredRoom
 from tests.scripted_model import Piece
@@ -145,7 +145,7 @@ class Square(Room):
 
     @property
     def is_whole(self) -> bool:
-        return self.texts() == split(WHOLE, self.limit)
+        return self.texts() == parts_of(WHOLE, self.dialect)
 
     def _note(self, what: str, about: str) -> None:
         super()._note(what, about)

@@ -10,6 +10,8 @@ import unicodedata
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from adapters.markdown import Dialect, render
+
 LANGUAGE = "QLANG"
 HEAD = "QHEAD"
 OUTSIDE = "outside-of-all-code"
@@ -109,3 +111,8 @@ def is_balanced(part: str) -> bool:
     """Whether what comes after a part is outside of all its code, by a parser that is not ours."""
     tokens = MarkdownIt("commonmark").parse(f"{part}\n\n{OUTSIDE}\n")
     return any(token.type == "inline" and OUTSIDE in token.content for token in tokens)
+
+
+def parts_of(text: str, dialect: Dialect) -> list[str]:
+    """The parts of a text."""
+    return list(render(text, dialect).parts)

@@ -21,7 +21,7 @@ from bot.store.places import Places
 from bot.store.turns import Turns
 from bot.store.votes import Votes
 from tests.adapters.lives import WHOLE, WORKER, Life, Town, life, own_tasks, pieces
-from tests.adapters.parts import split
+from tests.adapters.markdown_texts import parts_of
 from tests.adapters.wire import Point, What, When, Wire, load_scripts
 from tests.scripted_model import ScriptedModel, scripted_model
 from tests.waiting import until
@@ -105,7 +105,7 @@ class Run:
         """The final state, which is always the same."""
         town, room = self.town, self.town.room
         platform = town.platform
-        assert room.texts() == split(WHOLE, room.limit)
+        assert room.texts() == parts_of(WHOLE, room.dialect)
         standing = [f"{platform}/{room.channel}/{name}" for name in room.messages]
         turn = await self.turns.of_message(town.question.ref.key)
         assert turn is not None

@@ -14,8 +14,8 @@ from adapters.rates import Rate
 from adapters.reply import Reply
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
 from bot.events import Anew, Ended, Problem, Text, Waiting
+from tests.adapters.markdown_texts import parts_of
 from tests.adapters.paces import quick
-from tests.adapters.parts import split
 from tests.adapters.room import Answer, Fault, Room, Step, for_ever, later, lost, nothing
 
 WAITING = wording.waiting("model")
@@ -121,7 +121,7 @@ async def test_an_answer_of_any_length_is_complete_at_the_end(length: int) -> No
     room = Room()
     words = ("word " * length)[:length]
     await delivered(room, Text(words), Ended("stop"))
-    assert room.texts() == split(words.strip(), room.limit)
+    assert room.texts() == parts_of(words.strip(), room.dialect)
     assert room.booked() == list(room.messages)
 
 
@@ -132,7 +132,7 @@ async def test_a_long_answer_grows_part_by_part_and_a_full_part_is_not_touched_a
         script += [Text(f"word{number} "), room.showing(f"word{number}")]
     await delivered(room, *script, Ended("stop"))
     text = " ".join(f"word{number}" for number in range(40))
-    assert room.texts() == split(text, room.limit)
+    assert room.texts() == parts_of(text, room.dialect)
     touched = [about for what, about in room.log if what == "edit"]
     assert touched == sorted(touched, key=lambda name: int(name[1:]))
 
@@ -167,7 +167,7 @@ async def test_however_an_answer_grows_the_messages_are_those_of_the_whole_text(
             script.append(lambda: asyncio.sleep(0.003))
     await delivered(room, *script, Ended("stop"))
     whole = "".join(pieces).strip()
-    assert room.texts() == (split(whole, room.limit) if whole else [wording.EMPTY_ANSWER])
+    assert room.texts() == (parts_of(whole, room.dialect) if whole else [wording.EMPTY_ANSWER])
     assert room.booked() == list(room.messages)
 
 
@@ -413,7 +413,7 @@ async def test_a_long_answer_on_a_platform_that_asks_to_wait_often_is_complete()
     for _ in range(60):
         room.faults["post"] += [later(0.001), nothing]
     await delivered(room, Text(words), Ended("stop"))
-    assert room.texts() == split(words.strip(), room.limit)
+    assert room.texts() == parts_of(words.strip(), room.dialect)
 
 
 async def test_after_a_failure_in_the_middle_nothing_is_posted_twice() -> None:
@@ -421,7 +421,7 @@ async def test_after_a_failure_in_the_middle_nothing_is_posted_twice() -> None:
     room.faults["post"] += [nothing, nothing, later(), nothing, later()]
     words = "word " * 100
     await delivered(room, Text(words), Ended("stop"))
-    assert room.texts() == split(words.strip(), room.limit)
+    assert room.texts() == parts_of(words.strip(), room.dialect)
     assert room.booked() == list(room.messages)
 
 
@@ -461,7 +461,7 @@ async def test_a_deleted_part_of_several_leaves_the_others_complete() -> None:
     script: list[Step] = [Text(" ".join(words[:15]))]
     script += [lambda: room.shows("word14"), _deleting(room, "p1")]
     await delivered(room, *script, Text(" " + " ".join(words[15:])), Ended("stop"))
-    assert room.texts() == split(" ".join(words), room.limit)[1:]
+    assert room.texts() == parts_of(" ".join(words), room.dialect)[1:]
 
 
 def _deleting(room: Room, name: str) -> Step:
@@ -596,7 +596,7 @@ async def test_an_answer_cancelled_while_a_part_is_on_the_way_is_posted_once() -
     assert room.booked() == list(room.messages)
     assert room.texts()[-1].endswith(wording.PAUSED[-10:])
     await delivered(room, Text(words), Ended("stop"), resumed=True)
-    assert room.texts() == split(words, room.limit)
+    assert room.texts() == parts_of(words, room.dialect)
     assert room.booked() == list(room.messages)
 
 
@@ -656,5 +656,5 @@ async def test_whatever_fails_and_whoever_stops_it_the_answer_stands_there_once_
             break
         except PlatformUnavailable:
             resumed = True
-    assert room.texts() == (split(whole, room.limit) if whole else [wording.EMPTY_ANSWER])
+    assert room.texts() == (parts_of(whole, room.dialect) if whole else [wording.EMPTY_ANSWER])
     assert room.booked() == list(room.messages)

@@ -8,18 +8,21 @@ from hypothesis import strategies as st
 
 from adapters import wording
 from adapters.draft import Draft
+from adapters.markdown import Dialect
 from bot.events import Anew, Ended, Event, Note, Problem, Text, Waiting
+
+DIALECT = Dialect(2000)
 
 
 def shown(*events: Event) -> str:
-    draft = Draft()
+    draft = Draft(DIALECT)
     for event in events:
         draft.add(event)
     return draft.shown()
 
 
 def test_at_first_there_is_nothing_to_show() -> None:
-    draft = Draft()
+    draft = Draft(DIALECT)
     assert draft.shown() == ""
     assert draft.is_bare
     assert not draft.changed.is_set()
@@ -32,7 +35,7 @@ def test_the_text_so_far_is_shown() -> None:
 
 
 def test_blank_text_is_nothing_yet() -> None:
-    draft = Draft()
+    draft = Draft(DIALECT)
     draft.add(Text(" \n"))
     assert draft.shown() == ""
     assert draft.is_bare
@@ -49,7 +52,7 @@ def test_a_note_of_waiting_stands_until_the_next_event(reason: str) -> None:
 
 
 def test_a_note_alone_is_nothing_of_the_answer() -> None:
-    draft = Draft()
+    draft = Draft(DIALECT)
     draft.add(Waiting("model"))
     assert draft.is_bare
     draft.add(Text("It"))
@@ -62,7 +65,7 @@ def test_what_is_begun_anew_replaces_what_was_said() -> None:
 
 
 def test_a_paused_answer_says_so_until_it_has_ended() -> None:
-    draft = Draft()
+    draft = Draft(DIALECT)
     draft.add(Text("It is"))
     draft.pause()
     assert draft.shown() == f"It is\n\n{wording.PAUSED}"
@@ -131,7 +134,7 @@ WITHDRAWN = Ended("cancelled", "withdrawn")
 def test_the_buttons_are_what_can_be_done_now(
     events: tuple[Event, ...], controls: tuple[str, ...]
 ) -> None:
-    draft, without = Draft(), Draft(votes=False)
+    draft, without = Draft(DIALECT), Draft(DIALECT, votes=False)
     for event in events:
         draft.add(event)
         without.add(event)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapters.reply import Reply
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
-from tests.adapters.parts import split
+from tests.adapters.markdown_texts import parts_of
 from tests.adapters.room import Fault, Killed, Room, for_ever, kill, later, lost, nothing
 from tests.waiting import until
 
@@ -81,7 +81,7 @@ async def test_a_changed_text_is_edited_and_the_same_one_is_not() -> None:
 async def test_a_long_text_is_one_part_after_the_other() -> None:
     room = Room()
     await shown(room, LONG)
-    parts = split(LONG, room.limit)
+    parts = parts_of(LONG, room.dialect)
     assert len(parts) > 2
     assert room.texts() == parts
     assert room.booked() == list(room.messages)
@@ -188,7 +188,7 @@ async def test_of_a_taken_up_answer_only_what_may_stand_there_is_looked_for() ->
     await shown(room, "It is", resumed=True)
     await shown(room, LONG, resumed=True)
     assert [about for what, about in room.log if what == "find"] == ["t1/0"]
-    assert room.texts() == split(LONG, room.limit)
+    assert room.texts() == parts_of(LONG, room.dialect)
 
 
 async def test_surplus_parts_of_akilled_process_are_deleted() -> None:
@@ -314,7 +314,7 @@ async def test_the_doubt_is_about_one_part_only() -> None:
         await reply.show(LONG)
     await reply.show(LONG, final=True)
     assert [about for what, about in room.log if what == "find"] == ["t1/1"]
-    assert room.texts() == split(LONG, room.limit)
+    assert room.texts() == parts_of(LONG, room.dialect)
 
 
 async def test_a_channel_that_is_gone_comes_out() -> None:
@@ -452,7 +452,7 @@ async def test_whatever_fails_the_whole_text_stands_there_once_and_in_the_book(
             reply, resumed, number = reply_in(room, resumed=True), True, 0
             continue
         number += 1
-    assert room.texts() == split(shown_texts[-1], room.limit)
+    assert room.texts() == parts_of(shown_texts[-1], room.dialect)
     assert room.booked() == list(room.messages)
     assert room.turn().posting is None
     assert resumed or "killed before" not in outcomes["post"][:1]

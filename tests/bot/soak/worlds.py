@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.markdown import Dialect
 from bot.domain import Platform
 from bot.soak.answers import answer_to
 from bot.soak.diary import MessageKey, Question
 from bot.soak.findings import World
 from bot.soak.sandbox import Message, Place
 from bot.soak.store import Stored, StoredTurn
-from tests.adapters.parts import split
+from tests.adapters.markdown_texts import parts_of
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Builder:
     def answer(self, question: Question) -> tuple[StoredTurn, list[Message]]:
         """The bot answers as it should."""
         turn = self.take(question)
-        parts = split(answer_to(question.text), 2000)
+        parts = parts_of(answer_to(question.text), Dialect(2000))
         return turn, [self.say(question, turn, text, part) for part, text in enumerate(parts)]
 
     def world(self) -> World:
@@ -96,5 +97,5 @@ def long_question(least: int = 3) -> str:
     return next(
         text
         for text in (f"Question {number} of alice?" for number in range(1000))
-        if len(split(answer_to(text), 2000)) >= least
+        if len(parts_of(answer_to(text), Dialect(2000))) >= least
     )
