@@ -1,8 +1,8 @@
 """What the soak's model says: a text that is a pure function of the question. Pure.
 
 So whoever knows a question knows its answer to the letter. Texts are from one line to several
-messages of either platform, with code, lists, tables and wide characters now and then. Each ends
-with a line that no other question's answer has.
+messages of either platform, with code, lists and wide characters now and then; no tables, which
+stand otherwise than they were written. Each ends with a line that no other question's answer has.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ def pieces(text: str, size: int) -> Iterator[str]:
 
 
 def _block(draw: random.Random) -> str:
-    kind = draw.choices(("prose", "list", "code", "table"), (70, 12, 12, 6))[0]
+    kind = draw.choices(("prose", "list", "code"), (74, 13, 13))[0]
     match kind:
         case "list":
             return "\n".join(f"- {_words(draw, 3, 9)}" for _ in range(draw.randint(2, 6)))
@@ -61,9 +61,6 @@ def _block(draw: random.Random) -> str:
                 for number in range(draw.randint(3, 40))
             ]
             return "\n".join(["```python", *lines, "```"])
-        case "table":
-            rows = [f"| {_words(draw, 1, 2)} | {_words(draw, 1, 3)} |" for _ in range(4)]
-            return "\n".join([rows[0], "|---|---|", *rows[1:]])
         case _:
             return _words(draw, 20, 90).capitalize() + "."
 

@@ -38,10 +38,10 @@ def test_the_parts_of_a_text_are_whole_and_no_other_parts_are(text: str) -> None
 
 
 def test_the_texts_are_short_and_long_and_hold_what_is_hard_to_cut() -> None:
-    assert {len(parts_of(text, Dialect(2000))) for text in TEXTS} >= {1, 2, 3, 6}
+    assert {len(parts_of(text, Dialect(2000))) for text in TEXTS} >= {1, 3, 6}
     assert {len(parts_of(text, Dialect(8000, utf8_size))) for text in TEXTS} == {1, 2}
     together = "".join(TEXTS)
-    assert all(mark in together for mark in ("```python\n", "\n- ", "|---|", "東京", "🚲"))
+    assert all(mark in together for mark in ("```python\n", "\n- ", "東京", "🚲"))
 
 
 def test_an_answer_is_a_function_of_its_question_and_ends_as_no_other_does() -> None:
