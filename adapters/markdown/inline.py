@@ -44,7 +44,7 @@ class Span:
 @lru_cache(maxsize=256)
 def spans(text: str) -> tuple[Span, ...]:
     """The spans of a paragraph's beginning, outer ones first; those that it leaves open, too."""
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or text.count("[") > MOST:
         return ()
     env: dict[str, Any] = {"found": [], "open": [], "at": {}}
     _MARKDOWN.inline.parse(text, _MARKDOWN, env, [])
