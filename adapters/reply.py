@@ -12,13 +12,16 @@ from typing import Literal
 import structlog
 
 from adapters import wording
-from adapters.markdown import render
-from adapters.surface import Book, Content, Surface
+from adapters.markdown import CodeFile, closed, render
+from adapters.surface import Book, Content, FilesRefused, Surface
 from bot.domain import Control, MessageRef, Turn
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable, WorkspaceGone
 from bot.insist import insist
 
 log = structlog.get_logger()
+
+FILE_TRIES = 3
+"""How often files are tried: the text below which they stand is whole without them."""
 
 Step = Literal["post", "edit"]
 """One call of the platform that changes what is shown."""
@@ -42,6 +45,9 @@ class Reply:
         self._adding: asyncio.Task[None] | None = None
         self._length = 0
         self._room = surface.dialect.limit
+        self._files = turn.files
+        self._file_tries = 0
+        self._has_no_files = False
 
     @property
     def parts(self) -> tuple[MessageRef, ...]:
@@ -90,8 +96,13 @@ class Reply:
         """
         if self._adding is not None:
             await self._added(self._adding)
-        dialect = self._surface.dialect
-        parts = [Content(part) for part in render(text, dialect).parts]
+        whole = (
+            f"{closed(text, self._surface.dialect)}\n\n{wording.NO_FILES}"
+            if self._has_no_files
+            else text
+        )
+        rendered = render(whole, self._surface.dialect)
+        parts = [Content(part) for part in rendered.parts]
         if parts:
             parts[-1] = Content(parts[-1].text, controls)
         needed = self._needed(parts)
@@ -107,11 +118,14 @@ class Reply:
             needed = self._needed(parts)
         self._length = len(text)
         if parts:
-            last = dialect.measure(parts[-1].text)
-            self._room = 0 if needed else dialect.limit - last
+            dialect = self._surface.dialect
+            self._room = 0 if needed else dialect.limit - dialect.measure(parts[-1].text)
         if needed is None and final:
             await self._take_away(len(parts))
             await self._surface.conclude()
+            # One that can be continued has its files when it is whole.
+            if rendered.files and self._refs and "continue" not in controls:
+                return await self._attach(rendered.files)
         return needed[0] if needed else None
 
     def outgrown(self, length: int) -> bool:
@@ -137,6 +151,35 @@ class Reply:
             self._refs.pop()
             self._shown.pop()
             await self._book.drop(self._turn, len(self._refs))
+
+    async def _attach(self, files: Sequence[CodeFile]) -> Step | None:
+        """Put files below the answer, once; the step that is needed where that is not to be."""
+        if self._files == "" or self._has_no_files:
+            return None
+        self._file_tries += 1
+        try:
+            await self._surface.attach(
+                files, last=self._refs[-1], begun=self._files or "", begin=self._begin_files
+            )
+        except WorkspaceGone:
+            raise
+        except MessageGone as error:
+            log.warning("no place for files", turn=self._turn, error=str(error))
+        except (FilesRefused, PlatformUnavailable) as error:
+            is_final = isinstance(error, FilesRefused) or self._file_tries == FILE_TRIES
+            log.warning("files not posted", turn=self._turn, error=str(error))
+            if not is_final:
+                raise
+            self._has_no_files = True
+            return "edit"
+        await self._book.end_files(self._turn)
+        self._files = ""
+        return None
+
+    async def _begin_files(self, note: str) -> None:
+        """Files are about to be posted, and `note` is what they are known by."""
+        await self._book.begin_files(self._turn, note)
+        self._files = note
 
     async def close(self) -> None:
         """Give up a post that is under way."""

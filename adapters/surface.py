@@ -1,11 +1,11 @@
 """What a platform and the store are to a growing answer: a place to write, and a book."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from adapters.markdown import Dialect
+from adapters.markdown import CodeFile, Dialect
 from bot.domain import Control, MessageRef, Person
 
 Known = Callable[[MessageRef], Awaitable[bool]]
@@ -25,7 +25,7 @@ class Surface(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """How texts are shown here, and how much one message may hold."""
+        """How a text is written here, and how much of it one message holds."""
 
     @property
     def scope(self) -> str:
@@ -58,6 +58,22 @@ class Surface(Protocol):
     async def delete(self, ref: MessageRef) -> None:
         """Delete a part; one that is gone is fine. Raises PlatformUnavailable."""
 
+    async def attach(
+        self,
+        files: Sequence[CodeFile],
+        *,
+        last: MessageRef,
+        begun: str,
+        begin: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Put files under an answer whose last part is `last`.
+
+        Hands to `begin` what they are known by, never "", before they can be seen. With `begun`,
+        which an earlier call handed over, they may stand there already, and then are not put there
+        again. Raises PlatformUnavailable, after which the call may be repeated, MessageGone, and
+        FilesRefused.
+        """
+
     async def seed(self, ref: MessageRef) -> None:
         """Put both thumbs under a part, so that a vote is one click; they are no votes themselves.
 
@@ -81,6 +97,10 @@ class Surface(Protocol):
         """Show that an answer is coming, for as long as the context is open."""
 
 
+class FilesRefused(Exception):
+    """The platform takes no files from us here: a permission or a scope is missing."""
+
+
 class Book(Protocol):
     """Where the messages of answers are written down; `bot.parts.Parts`."""
 
@@ -89,6 +109,12 @@ class Book(Protocol):
 
     async def add(self, turn: str, part: int, ref: MessageRef) -> None:
         """A message is this part of the turn's answer."""
+
+    async def begin_files(self, turn: str, note: str) -> None:
+        """The files of the turn's answer are about to be posted; they are known by `note`."""
+
+    async def end_files(self, turn: str) -> None:
+        """The files of the turn's answer stand there, and are not posted again."""
 
     async def settle(self, turn: str, ref: MessageRef) -> None:
         """See to the reactions that came before the message was in the book."""

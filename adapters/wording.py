@@ -350,3 +350,8 @@ LACKS_CONTENT: Final = (
     "Without the message content intent I see only messages that mention me and direct messages: "
     "mention me in threads, too. Whoever runs me can switch it on in Discord's Developer Portal."
 )
+
+
+# Long code as files
+
+NO_FILES: Final = "_(The code is whole above, but I could not attach it as a file here.)_"

@@ -186,8 +186,10 @@ class Turn:
     messages inside it, `reply_to` the message that it answers. `answer` is what is saved of it,
     `notes` what stands under it; `finish` is set once the model has said all. `parts` are the
     messages that show it, in order; `posting` is the text of the next one while it may be under
-    way. `deleted` tells that a part was deleted: its votes stay. `withdrawn` tells that the
-    question was deleted once its answer had begun, `stopped` that somebody stopped the answer.
+    way. `files` tells of the files below them: None before they are posted, "" once they stand
+    there, else what they are known by while they may be under way. `deleted` tells that a part was
+    deleted: its votes stay. `withdrawn` tells that the question was deleted once its answer had
+    begun, `stopped` that somebody stopped the answer.
     `thread` is the platform's thread that the question stands in, where the conversation is wider
     than that: a direct message on Slack.
 
@@ -217,6 +219,7 @@ class Turn:
     finished_at: float | None = None
     parts: tuple[MessageRef, ...] = ()
     posting: str | None = None
+    files: str | None = None
     deleted: bool = False
     withdrawn: bool = False
     stopped: bool = False

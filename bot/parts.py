@@ -29,6 +29,14 @@ class Parts:
         await insist(lambda: self._turns.add_part(turn, part, ref), "a part", turn=turn)
         await self.settle(turn, ref)
 
+    async def begin_files(self, turn: str, note: str) -> None:
+        """The files of the turn's answer are about to be posted; they are known by `note`."""
+        await insist(lambda: self._turns.note_files(turn, note), "files", turn=turn)
+
+    async def end_files(self, turn: str) -> None:
+        """The files of the turn's answer stand there."""
+        await insist(lambda: self._turns.note_files(turn, ""), "files", turn=turn)
+
     async def settle(self, turn: str, ref: MessageRef) -> None:
         """Make votes of the reactions that waited for a part."""
         await insist(lambda: self._voting.settle(ref), "reactions", turn=turn)

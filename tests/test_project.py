@@ -82,6 +82,7 @@ def test_the_discord_link_asks_for_the_permissions_that_it_names() -> None:
         "send_messages",
         "send_messages_in_threads",
         "read_message_history",
+        "attach_files",
     }
 
 

@@ -7,7 +7,7 @@ token. A post has no nonce here: one whose reply was lost may stand there twice.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final, Literal, TypeVar
 
@@ -17,9 +17,10 @@ import structlog
 from adapters import wording
 from adapters.discord.calls import Calls
 from adapters.discord.controls import buttons
-from adapters.discord.surface import DIALECT, LIMIT
+from adapters.discord.dialect import DISCORD, LIMIT
 from adapters.discord.translate import AWAY
-from adapters.markdown import utf16_size
+from adapters.discord.uploads import FILES, put
+from adapters.markdown import CodeFile, utf16_size
 from adapters.surface import Content, Known
 from bot.domain import MessageRef, Person
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
@@ -47,7 +48,7 @@ def webhook(client: discord.Client, ticket: Ticket) -> discord.Webhook:
 class FollowUpSurface:
     """The channel of a question that came by an interaction, by the latest ticket for it."""
 
-    dialect = DIALECT
+    dialect = DISCORD
 
     def __init__(
         self,
@@ -128,6 +129,24 @@ class FollowUpSurface:
 
     async def conclude(self) -> None:
         """Nothing: a message needs no end here."""
+
+    async def attach(
+        self,
+        files: Sequence[CodeFile],
+        *,
+        last: MessageRef,
+        begun: str,
+        begin: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Put files under the last part; a repeat replaces them. Raises PlatformUnavailable,
+        MessageGone, FilesRefused."""
+        await begin(FILES)
+
+        async def edit(hook: discord.Webhook) -> None:
+            message = int(last.message)
+            await put(lambda made: hook.edit_message(message, attachments=made), files)
+
+        await self._by_token(edit)
 
     async def seed(self, ref: MessageRef) -> None:
         """Nothing: a token puts no reactions, and none are told of here; there are buttons."""

@@ -11,7 +11,7 @@ import discord
 import structlog
 
 from adapters.discord.controls import Interaction, form_button
-from adapters.discord.surface import DIALECT
+from adapters.discord.dialect import DISCORD
 from adapters.discord.translate import AWAY, workspace
 from adapters.interaction import Said
 from adapters.markdown import render
@@ -29,7 +29,7 @@ async def tell(interaction: Interaction, said: Said | None) -> None:
         if not interaction.response.is_done():
             await safely(interaction, interaction.response.defer())
         return
-    parts = render(said.text, DIALECT).parts[:PARTS]
+    parts = render(said.text, DISCORD).parts[:PARTS]
     for number, text in enumerate(parts, 1):
         is_last = number == len(parts)
         view = (

@@ -1,31 +1,31 @@
 """A place on Discord where an answer grows."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Literal
 
 import discord
 import structlog
 
 from adapters.discord.calls import TYPING_S, Calls
 from adapters.discord.controls import buttons
+from adapters.discord.dialect import DISCORD
 from adapters.discord.translate import workspace
-from adapters.markdown import Dialect, utf16_size
+from adapters.discord.uploads import FILES, put
+from adapters.markdown import CodeFile
 from adapters.surface import Content, Known
 from bot.domain import MessageRef, Person, Turn
 from bot.errors import MessageGone, PlatformUnavailable
 
 log = structlog.get_logger()
 
-LIMIT = 2000
-"""Characters of a message that a bot may send (docs.discord.com, Create Message)."""
+NOBODY = discord.AllowedMentions.none()
+"""Told with each call: one without it would ping everybody that a model writes of."""
 THUMBS = ("👍", "👎")
 MARGIN_S = 60.0
 """How much later than Discord's our clock may be."""
-DIALECT: Final = Dialect(LIMIT, utf16_size, shows_tables=False)
-"""Discord shows no tables. UTF-16 units are never fewer than the characters that it counts."""
 LOOK_BACK = 300
 """Messages after a question among which a lost part is looked for: three calls."""
 
@@ -52,7 +52,7 @@ class DiscordSurface:
     Calls go through the client of the moment, so an answer outlives the one it began with.
     """
 
-    dialect = DIALECT
+    dialect = DISCORD
 
     def __init__(
         self,
@@ -93,7 +93,13 @@ class DiscordSurface:
             channel = self._channel(client)
             row = buttons(content.controls, turn) or discord.utils.MISSING
             if self._question_of(part) is None:
-                return await channel.send(content.text, nonce=nonce, suppress_embeds=True, view=row)
+                return await channel.send(
+                    content.text,
+                    nonce=nonce,
+                    suppress_embeds=True,
+                    view=row,
+                    allowed_mentions=NOBODY,
+                )
             reference = discord.MessageReference(
                 message_id=self._question_id,
                 channel_id=self._channel_id,
@@ -105,8 +111,8 @@ class DiscordSurface:
                 nonce=nonce,
                 suppress_embeds=True,
                 view=row,
+                allowed_mentions=NOBODY,
                 reference=reference,
-                mention_author=False,
             )
 
         ref = self._ref(await self._calls.do(self._channel_id, send))
@@ -120,7 +126,9 @@ class DiscordSurface:
 
         async def edit(client: discord.Client) -> None:
             await self._message(client, ref).edit(
-                content=content.text, view=buttons(content.controls, turn)
+                content=content.text,
+                view=buttons(content.controls, turn),
+                allowed_mentions=NOBODY,
             )
 
         await self._calls.do(self._channel_id, edit)
@@ -133,6 +141,25 @@ class DiscordSurface:
                 await self._message(client, ref).delete()
 
         await self._calls.do(self._channel_id, delete)
+
+    async def attach(
+        self,
+        files: Sequence[CodeFile],
+        *,
+        last: MessageRef,
+        begun: str,
+        begin: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Put files under the last part; a repeat replaces them, so that they stand there once.
+
+        Raises PlatformUnavailable, MessageGone, FilesRefused.
+        """
+        await begin(FILES)
+
+        async def edit(client: discord.Client) -> None:
+            await put(lambda made: self._message(client, last).edit(attachments=made), files)
+
+        await self._calls.do(self._channel_id, edit)
 
     async def seed(self, ref: MessageRef) -> None:
         """Put both thumbs under a part, where we may. Raises PlatformUnavailable, MessageGone."""

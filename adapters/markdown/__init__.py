@@ -6,6 +6,7 @@
 
 from adapters.markdown.dialect import Dialect, Measure, utf8_size, utf16_size
 from adapters.markdown.files import CodeFile
+from adapters.markdown.gist import gist
 from adapters.markdown.render import Rendered, closed, render
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Measure",
     "Rendered",
     "closed",
+    "gist",
     "render",
     "utf8_size",
     "utf16_size",

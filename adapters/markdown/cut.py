@@ -17,6 +17,8 @@ _SENTENCE: Final = re.compile(r"[.!?…][\"'”’)\]*_~`]*\s+|[。！？][”�
 _WORD: Final = re.compile(r"\s+")
 _RULE: Final = re.compile(r"[\s>]*[|:-][\s|:-]*")
 _MARKS: Final = re.compile(r"[\s*_~`\[!<]*")
+_FENCE: Final = re.compile(r" {0,3}(?:`{1,2}|~{1,2}|(?:`{3,}|~{3,})[^`]*)")
+"""A line that opens a fence, or may when it goes on."""
 _CODE: Final = frozenset({"open", "code", "close"})
 _PROSE: Final = frozenset({"text", "heading"})
 
@@ -54,17 +56,29 @@ class Cut:
         if ranked:
             best = min(rank for rank, _ in ranked)
             return next(at for rank, at in ranked if rank == best)
-        inside = [at for at in self._inside() if self._fill(at)]
-        for at in inside:
-            if not self._breaks(at):
-                return at
+        half = self._half()
+        inside = [place for place in self._inside() if place.at >= half]
+        for place in inside:
+            if not self._breaks(place):
+                return place
         early = [at for _, at in self._borders(headings=True)]
-        early += [Place(self._over.line, at) for at in self._before_spans()]
+        early += self._before_spans()
         if early:
             return max(early, key=lambda place: (place.line, place.at))
         if inside or self._over.line > self._begin.line:
             return inside[0] if inside else self._over
         return Place(self._over.line, max(self._over.at, self._begin.at + 1))
+
+    def _half(self) -> int:
+        """How far in the line that does not fit a part is half full."""
+        low, high = 0, self._over.at
+        while low < high:
+            middle = (low + high) // 2
+            if self._fill(Place(self._over.line, middle)):
+                high = middle
+            else:
+                low = middle + 1
+        return low if self._fill(Place(self._over.line, low)) else self._over.at + 1
 
     def _borders(self, *, headings: bool = False) -> Iterator[tuple[Rank, Place]]:
         """The beginnings of lines where a part may end, the last first."""
@@ -111,10 +125,11 @@ class Cut:
         """The places in the line that does not fit, the best first."""
         number, end = self._over.line, self._over.at
         line = self._lines[number]
-        if line.kind == "row" and number > self._begin.line:
-            return  # only a row that is longer than a part is broken
-        least = self._begin.at if number == self._begin.line else 0
         known = line.content[: end + 1]
+        is_whole = line.kind == "row" or _FENCE.fullmatch(known) is not None
+        if is_whole and number > self._begin.line:
+            return  # only a row that is longer than a part is broken, and no fence is
+        least = self._begin.at if number == self._begin.line else 0
         patterns = (_WORD,) if line.kind in _CODE else (_SENTENCE, _WORD)
         for pattern in patterns:
             ends = [match.end() for match in pattern.finditer(known, least)]
@@ -125,15 +140,19 @@ class Cut:
         if end > least:
             yield Place(number, between_signs(line.content, end, least))
 
-    def _before_spans(self) -> Iterator[int]:
-        """Where, in the line that does not fit, a span begins that goes beyond it."""
-        number = self._over.line
-        least = self._begin.at if number == self._begin.line else 0
-        offset = self._offset(number)
-        for span in self._spans(number):
-            at = span.begin - offset
-            if least < at <= self._over.at and not self._breaks(Place(number, at)):
-                yield at
+    def _before_spans(self) -> Iterator[Place]:
+        """Where a span begins, in the paragraph that does not fit, that goes beyond what does."""
+        last = self._over.line
+        first = max(first_of(self._lines, last), self._begin.line)
+        offsets = {number: self._offset(number) for number in range(first, last + 1)}
+        for span in self._spans(last):
+            number = max((n for n in offsets if offsets[n] <= span.begin), default=None)
+            if number is None:
+                continue
+            place = Place(number, span.begin - offsets[number])
+            is_between = (self._begin.line, self._begin.at) < (place.line, place.at)
+            if is_between and not self._breaks(place):
+                yield place
 
     # Spans
 

@@ -44,16 +44,16 @@ class Span:
 @lru_cache(maxsize=256)
 def spans(text: str) -> tuple[Span, ...]:
     """The spans of a paragraph's beginning, outer ones first; those that it leaves open, too."""
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or text.count("[") > MOST:
         return ()
     env: dict[str, Any] = {"found": [], "open": [], "at": {}}
     _MARKDOWN.inline.parse(text, _MARKDOWN, env, [])
     beyond = len(text) + 1
     found = [*env["found"], *(Span(at, beyond) for at in env["open"])]
-    found += [
+    found.extend(
         Span(match.start(), match.end() if match.end() < len(text) else beyond)
         for match in _URL.finditer(text)
-    ]
+    )
     if open_link := _OPEN_LINK.search(text, max(0, len(text) - LONGEST // 4)):
         found.append(Span(open_link.start(), beyond))
     if len(found) > MOST:

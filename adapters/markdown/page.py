@@ -87,9 +87,9 @@ class Page:
         self._put(self._lead(number, content) + content)
         self._tabulate(line, content)
         self._last = line
-        for box, begins in zip(line.boxes, line.begins, strict=True):
-            if begins and box.list is not None:
-                self._lists.add(box.list)
+        if not self._begun(number):  # else its item stands in the part before
+            begun = zip(line.boxes, line.begins, strict=True)
+            self._lists.update(box.list for box, begins in begun if begins and box.list is not None)
 
     def closed(self, marks: str = "") -> str:
         """The part's text; `marks` close the emphasis that is open at its end.

@@ -11,6 +11,7 @@ has been seen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from adapters.markdown.cut import Cut, broken
 from adapters.markdown.dialect import Dialect
@@ -27,6 +28,7 @@ class Rendered:
     files: tuple[CodeFile, ...] = ()
 
 
+@lru_cache(maxsize=32)  # a whole text is shown a part at a time
 def render(text: str, dialect: Dialect) -> Rendered:
     """The parts of a text, none of them blank or over the limit; a blank text has none."""
     lines = lines_of(text, dialect)
@@ -41,8 +43,7 @@ def closed(text: str, dialect: Dialect) -> str:
     lines = lines_of(text, dialect)
     if not lines or lines[-1].fence is None or lines[-1].kind == "close":
         return text
-    page = Page(lines, Place(0), dialect)
-    return f"{text}\n{page.further(lines[-1])}{lines[-1].fence.marks}"
+    return f"{text}\n{''.join(lines[-1].further)}{lines[-1].fence.marks}"
 
 
 def _parts(lines: Sequence[Line], dialect: Dialect) -> list[str]:
@@ -74,20 +75,30 @@ def _page(
 
 def _end(lines: Sequence[Line], begin: Place, dialect: Dialect) -> Place:
     """Where the part ends that begins at a place."""
+    place, is_broken = _end_within(lines, begin, dialect, dialect.limit)
+    if is_broken:  # the marks that close it need room, too
+        place, _ = _end_within(lines, begin, dialect, dialect.limit - CLOSERS)
+    return place
+
+
+def _end_within(
+    lines: Sequence[Line], begin: Place, dialect: Dialect, room: int
+) -> tuple[Place, bool]:
+    """Where a part of at most `room` ends, and whether that breaks a span."""
     page = Page(lines, begin, dialect)
     sizes = [0]
     for number in range(begin.line, len(lines)):
         is_after_piece = number == begin.line + 1 and begin.at and lines[begin.line].kind == "row"
         if is_after_piece and lines[number].kind == "row":
-            return Place(number)  # under the rest of a row there is no table
-        if page.measure_with(number) > dialect.limit:
+            return Place(number), False  # under the rest of a row there is no table
+        if page.measure_with(number) > room:
             break
         page.add(number)
         sizes.append(page.size)
     else:
-        return Place(len(lines))
+        return Place(len(lines)), False
     number = begin.line + len(sizes) - 1
-    over = Place(number, _fitting(page, lines[number], number, begin, dialect.limit))
+    over = Place(number, _fitting(page, lines[number], number, begin, room))
 
     def fill(place: Place) -> bool:
         size = sizes[place.line - begin.line]
@@ -95,14 +106,7 @@ def _end(lines: Sequence[Line], begin: Place, dialect: Dialect) -> Place:
             size = page.measure_with(place.line, place.at)
         return size * 2 >= dialect.limit
 
-    place, is_broken = Cut(lines, begin, over, fill).place()
-    if is_broken and lines[number].kind in ("text", "heading"):
-        least = begin.at if number == begin.line else 0
-        room = dialect.limit - CLOSERS
-        fitting = _fitting(page, lines[number], number, begin, room)
-        over = Place(number, max(fitting, least + 1))
-        place, _ = Cut(lines, begin, over, fill).place()
-    return place
+    return Cut(lines, begin, over, fill).place()
 
 
 def _fitting(page: Page, line: Line, number: int, begin: Place, room: int) -> int:

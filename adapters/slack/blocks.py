@@ -4,7 +4,6 @@ Pure. Plain buttons and not `feedback_buttons`, which never tell that a choice w
 """
 
 import html
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,25 +11,36 @@ from slack_sdk.models.blocks import ActionsBlock, ButtonElement, MarkdownBlock, 
 
 from adapters import wording
 from adapters.interaction import Form, button_id
+from adapters.markdown import gist, utf8_size
+from adapters.slack.dialect import harmless
 from adapters.surface import Content
 from bot.domain import Control
 
-FALLBACK: Final = 3_000
-"""Characters of the plain text beside the blocks; chat.update refuses more than 4,000."""
-
-_CONTROL = re.compile(r"<(?=[!@#])")
+FALLBACK: Final = 1_000
+"""UTF-8 bytes of the plain text beside the blocks: with the largest part, 9,000 in all."""
+LONGEST_SIGN: Final = 5
+"""Bytes that one character may become: `&` is `&amp;`."""
 
 Blocks = list[dict[str, Any]]
 
 
-def harmless(text: str) -> str:
-    """Text that pings nobody and links to no channel, whatever a model or a person wrote."""
-    return _CONTROL.sub("<\u2060", text)
-
-
 def message_of(content: Content, turn: str) -> dict[str, Any]:
-    """The arguments `text` and `blocks` of a message: its beginning is for notifications."""
-    return {"text": harmless(content.text)[:FALLBACK], "blocks": blocks_of(content, turn)}
+    """The arguments `text` and `blocks` of a message, and that no mention is to be found in it."""
+    return {
+        "text": fallback(content.text),
+        "blocks": blocks_of(content, turn),
+        "parse": "none",
+        "link_names": False,
+    }
+
+
+def fallback(text: str) -> str:
+    """A text's beginning for notifications, escaped as mrkdwn wants it."""
+    for size in (FALLBACK, FALLBACK // LONGEST_SIGN):
+        escaped = html.escape(harmless(gist(text, size)), quote=False)
+        if utf8_size(escaped) <= FALLBACK:
+            break
+    return escaped
 
 
 def blocks_of(content: Content, turn: str) -> Blocks:
@@ -47,14 +57,11 @@ def buttons_of(controls: Sequence[Control], turn: str) -> Blocks:
 
 
 def private_of(text: str, form: Form | None) -> dict[str, Any]:
-    """The arguments of a message to one person; with a form, the button that opens it.
-
-    The plain text is mrkdwn, in which three characters have to be escaped.
-    """
+    """The arguments of a message to one person; with a form, the button that opens it."""
     blocks: Blocks = [MarkdownBlock(text=harmless(text)).to_dict()]
     if form is not None:
         blocks += _actions([_button(wording.OPENS[form.kind], form.id)])
-    return {"text": html.escape(text[:FALLBACK], quote=False), "blocks": blocks}
+    return {"text": fallback(text), "blocks": blocks}
 
 
 def _button(label: str, action_id: str) -> ButtonElement:

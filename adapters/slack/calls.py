@@ -75,6 +75,9 @@ METHODS: Final[Mapping[str, Method]] = {
     "conversations.info": Method(TIER_3),
     "conversations.list": Method(TIER_2),
     "conversations.replies": Method(TIER_3),
+    "files.getUploadURLExternal": Method(TIER_4),
+    # What is completed twice is posted twice.
+    "files.completeUploadExternal": Method(TIER_4, repeatable=False),
     # The code is good for one use.
     "oauth.v2.access": Method(TIER_4, repeatable=False),
     "reactions.add": Method(TIER_3, settled=frozenset({"already_reacted"})),

@@ -9,23 +9,20 @@ from typing import Any, Final, Literal
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from adapters.markdown import Dialect, utf8_size
-from adapters.slack.blocks import buttons_of, harmless, message_of
+from adapters.markdown import CodeFile
+from adapters.slack.blocks import buttons_of, message_of
 from adapters.slack.calls import Calls
+from adapters.slack.dialect import SLACK, harmless
 from adapters.slack.errors import code
 from adapters.slack.status import Statuses
 from adapters.slack.stream import StoppedByPerson, Stream, Streams
+from adapters.slack.uploads import share, upload
 from adapters.surface import Content, Known
 from bot.domain import MessageRef, Person
 from bot.errors import MessageGone, PlatformUnavailable
 
 log = structlog.get_logger()
 
-LIMIT = 8_000
-"""UTF-8 bytes of a part: under the 12,000 characters of markdown blocks and every cap reported,
-even with one more character for every `<!`; and under the 9,000 that a stream takes safely."""
-DIALECT: Final = Dialect(LIMIT, utf8_size)
-"""Slack shows Markdown as it is, tables too; sizes are counted in bytes."""
 PART: Final = "candor_part"
 """The type of the metadata that our messages carry."""
 THUMBS: Final = ("+1", "-1")
@@ -36,7 +33,7 @@ PAGES: Final = 10
 class SlackSurface:
     """A thread, or the top level of a direct message."""
 
-    dialect = DIALECT
+    dialect = SLACK
 
     def __init__(
         self,
@@ -146,6 +143,24 @@ class SlackSurface:
         """Delete a part; one that is not there any more is fine."""
         await self._calls.do("chat.delete", channel=ref.channel, ts=ref.message)
 
+    async def attach(
+        self,
+        files: Sequence[CodeFile],
+        *,
+        last: MessageRef,
+        begun: str,
+        begin: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Post files after an answer, as one message; `begun` are the ids of their first try.
+
+        Raises PlatformUnavailable, MessageGone, FilesRefused.
+        """
+        if begun and await self._has_files(frozenset(begun.split(","))):
+            return
+        ids = await upload(self._calls, files)
+        await begin(",".join(ids))
+        await share(self._calls, ids, files, channel=self._channel, thread=self._thread)
+
     async def seed(self, ref: MessageRef) -> None:
         """Put both thumbs under a part; those that are there already are fine."""
         try:
@@ -239,6 +254,21 @@ class SlackSurface:
             await self._calls.do("chat.stopStream", channel=ref.channel, ts=ref.message)
         except SlackApiError as error:
             log.info("a stream has ended before its time", error=code(error))
+
+    async def _has_files(self, ids: frozenset[str]) -> bool:
+        """Whether a message after the question carries one of these files."""
+        cursor = ""
+        for _ in range(PAGES):
+            messages, cursor = await self._page(cursor)
+            if any(
+                str(file.get("id")) in ids
+                for message in messages
+                for file in message.get("files") or ()
+            ):
+                return True
+            if not cursor:
+                break
+        return False
 
     async def _page(self, cursor: str) -> tuple[Sequence[Mapping[str, Any]], str]:
         """Messages after the question, and the next cursor: of a thread from the oldest, else from

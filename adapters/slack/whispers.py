@@ -15,14 +15,12 @@ from adapters.interaction import Said
 from adapters.markdown import render
 from adapters.slack.blocks import private_of
 from adapters.slack.calls import Calls
+from adapters.slack.dialect import SLACK
 from adapters.slack.forms import Where
-from adapters.slack.surface import DIALECT
 from bot.errors import MessageGone, PlatformUnavailable
 
 log = structlog.get_logger()
 
-LIMIT: Final = 8_000
-"""UTF-8 bytes of one message."""
 MOST: Final = 4
 """Messages of one answer: a URL takes five."""
 URL_S: Final = 10
@@ -36,7 +34,7 @@ class Whispers:
 
     async def tell(self, where: Where, said: Said) -> bool:
         """Tell it where the person is; whether that went well. What fails is logged."""
-        parts = render(said.text, DIALECT).parts[:MOST]
+        parts = render(said.text, SLACK).parts[:MOST]
         for number, part in enumerate(parts, 1):
             form = said.form if number == len(parts) else None
             arguments = private_of(part, form)

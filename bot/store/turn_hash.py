@@ -46,7 +46,8 @@ def to_hash(turn: Turn) -> dict[str, str]:
     fields |= {"reply_to": turn.reply_to} if turn.reply_to else {}
     fields |= {part_field(part): ref.message for part, ref in enumerate(turn.parts)}
     fields |= {"thread": turn.thread} if turn.thread else {}
-    return fields if turn.posting is None else fields | {"posting": turn.posting}
+    held = {"posting": turn.posting, "files": turn.files}
+    return fields | {name: text for name, text in held.items() if text is not None}
 
 
 def some(turn: Turn, *names: str) -> dict[str, str]:
@@ -76,6 +77,7 @@ def from_hash(fields: Mapping[str, Any]) -> Turn:
         finished_at=_time(fields["finished_at"]),
         parts=_parts(fields, question),
         posting=fields.get("posting"),
+        files=fields.get("files"),
         deleted="deleted" in fields,
         withdrawn="withdrawn" in fields,
         stopped="stopped" in fields,

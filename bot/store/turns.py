@@ -69,6 +69,11 @@ class Turns:
                 ],
             )
 
+    async def note_files(self, turn_id: str, note: str) -> None:
+        """Keep how far the files below an answer are; see `Turn.files`."""
+        with converted():
+            await self._client.hset(keys.turn(turn_id), "files", note)
+
     async def spare_part(self, turn_id: str, ref: MessageRef) -> None:
         """A part is about to be deleted, since the answer no longer needs it: no vote on it counts
         from now on, and that it is deleted is no news."""

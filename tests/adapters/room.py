@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from adapters.history import History
-from adapters.markdown import Dialect
+from adapters.markdown import CodeFile, Dialect
 from adapters.surface import Book, Content, Known, Surface
 from bot.context.material import NO_TALK, Talk
 from bot.domain import (
@@ -37,6 +37,10 @@ Call = Literal[
     "edited",
     "delete",
     "deleted",
+    "attach",
+    "attached",
+    "begin_files",
+    "end_files",
     "seed",
     "intend",
     "intended",
@@ -78,6 +82,7 @@ class Room:
     messages: dict[str, str] = field(default_factory=dict)
     controls: dict[str, tuple[Control, ...]] = field(default_factory=dict)
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
+    below: dict[str, list[CodeFile]] = field(default_factory=dict)
     seeded: list[str] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
     refs: list[MessageRef] = field(default_factory=list)
@@ -93,6 +98,7 @@ class Room:
         default_factory=lambda: defaultdict(dict)
     )
     posting: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
     settled: list[MessageRef] = field(default_factory=list)
@@ -113,6 +119,7 @@ class Room:
             turn_of(name),
             parts=tuple(booked[part] for part in sorted(booked)),
             posting=self.posting.get(name),
+            files=self.noted.get(name),
         )
 
     def booked(self, name: str = "t1") -> list[str]:
@@ -149,6 +156,25 @@ class Room:
     @property
     def dialect(self) -> Dialect:
         return Dialect(self.limit)
+
+    async def attach(
+        self,
+        files: Sequence[CodeFile],
+        *,
+        last: MessageRef,
+        begun: str,
+        begin: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """As on Slack: what is posted is known by the note, and posted again without it."""
+        await self._meet("attach")
+        if begun and begun in self.below:
+            return
+        note = f"f{len(self.below) + 1}"
+        await begin(note)
+        assert last.message in self.messages, "files without an answer"
+        self.below[note] = list(files)
+        self._note("attach", note)
+        await self._meet("attached")
 
     async def post(self, content: Content, *, turn: str, part: int) -> MessageRef:
         await self._meet("post")
@@ -235,6 +261,14 @@ class Room:
         self.known.add(ref.message)
         self._note("add", ref.message)
         await self._meet("added")
+
+    async def begin_files(self, turn: str, note: str) -> None:
+        await self._meet("begin_files")
+        self.noted[turn] = note
+
+    async def end_files(self, turn: str) -> None:
+        await self._meet("end_files")
+        self.noted[turn] = ""
 
     async def settle(self, turn: str, ref: MessageRef) -> None:
         await self._meet("settle")

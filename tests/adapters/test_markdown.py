@@ -86,6 +86,19 @@ def test_the_parts_of_a_growing_text_but_the_last_stay_what_they_are(
         assert shown == [unmarked(part) for part in whole[: len(shown)]]
 
 
+@given(text=texts, dialect=dialects, stops=st.lists(st.integers(0, 4000), min_size=6, max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_whatever_grows_the_parts_but_the_last_stay_what_they_are(
+    text: str, dialect: Dialect, stops: list[int]
+) -> None:
+    whole = parts_of(text, dialect)
+    for stop in stops:
+        early = parts_of(text[: stop % (len(text) + 1)], dialect)
+        shown = [unmarked(part) for part in early[:-1]]
+        assert shown == [unmarked(part) for part in whole[: len(shown)]]
+        assert len(early) <= len(whole)
+
+
 # Lengths around each limit
 
 SIGNS = ["x", "日", "🦊", "e\u0301", "👩\u200d👩\u200d👧"]
@@ -296,3 +309,22 @@ def test_an_item_whose_number_gets_longer_keeps_its_lines() -> None:
     items = ["1. " + "x" * 40] * 9 + ["1. ```\n   code\n   ```"]
     last = parts_of("\n".join(items), Dialect(64))[-1]
     assert last.endswith("10. ```\n    code\n    ```")
+
+
+def test_a_table_in_the_item_after_a_broken_one_is_code_in_its_own_item() -> None:
+    """Only a list that begins with 1 may follow a paragraph, so the item stands apart."""
+    text = "1. " + "y" * 300 + "\n2. | a | b |\n   |:--|--:|\n\nend"
+    *_, last = parts_of(text, Dialect(200, shows_tables=False))
+    assert "\n\n2. ```\n" in last
+    assert is_balanced(last)
+
+
+def test_a_span_of_an_earlier_line_moves_whole() -> None:
+    text = "x" * 61 + "`\nw`"
+    assert parts_of(text, Dialect(64)) == ["x" * 61, "`\nw`"]
+
+
+def test_the_first_line_of_a_fence_is_not_broken() -> None:
+    text = "words words words words words words\n\n# Title\n\n```typescript\nx\n```"
+    *_, last = parts_of(text, Dialect(64))
+    assert last.endswith("```typescript\nx\n```")

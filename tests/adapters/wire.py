@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from adapters.markdown import CodeFile
 from adapters.surface import Content, Known
 from bot.context.material import Talk
 from bot.domain import (
@@ -149,6 +150,18 @@ class WiredRoom:
     @property
     def growth(self) -> Literal["edit", "append"]:
         return self._room.growth
+
+    async def attach(
+        self,
+        files: Sequence[CodeFile],
+        *,
+        last: MessageRef,
+        begun: str,
+        begin: Callable[[str], Awaitable[None]],
+    ) -> None:
+        await self._call(
+            "attach", lambda: self._room.attach(files, last=last, begun=begun, begin=begin)
+        )
 
     async def conclude(self) -> None:
         await self._room.conclude()

@@ -136,6 +136,8 @@ class MessageRoutes:
         message = self.message(request)
         body = await read_body(request)
         form = checked(EditForm, body.data)
+        if body.files:
+            self.channel(request, Permission.ATTACH_FILES)
         self._require_edit_in_time(message)
         edit = edit_of(self._state, body, form, message)
         return reply(self._write(messages.edit(self._state, message, BOT_USER_ID, edit)))

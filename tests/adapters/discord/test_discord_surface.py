@@ -8,14 +8,14 @@ import discord
 import pytest
 
 from adapters.discord.calls import Calls
-from adapters.discord.surface import LIMIT, LOOK_BACK, DiscordSurface, after_which
-from adapters.markdown import utf16_size
+from adapters.discord.dialect import LIMIT
+from adapters.discord.surface import LOOK_BACK, DiscordSurface, after_which
+from adapters.markdown import render, utf16_size
 from adapters.sandbox.discord import CHANNEL_IDS, GUILD_ID
 from adapters.sandbox.faults import Fault
 from adapters.surface import Content
 from bot.domain import MessageRef
 from bot.errors import MessageGone
-from tests.adapters.markdown_texts import parts_of
 from tests.adapters.sandbox.discord_bench import Bot, Served, served
 from tests.bot.turns_of import turn
 from tests.waiting import until
@@ -134,7 +134,7 @@ async def test_a_part_that_is_deleted_twice_is_deleted() -> None:
 @pytest.mark.parametrize("sign", ["x", "日", "🦊"])
 async def test_the_largest_part_is_within_discord_s_limit(sign: str) -> None:
     async with place() as (bench, surface):
-        [part, *_] = parts_of(sign * LIMIT, surface.dialect)
+        [part, *_] = render(sign * LIMIT, surface.dialect).parts
         await surface.post(Content(part), turn="t1", part=0)
         assert texts(bench) == [part]
         assert surface.dialect.measure(part) == utf16_size(part) == LIMIT

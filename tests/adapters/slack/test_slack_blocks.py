@@ -3,7 +3,7 @@
 from adapters.interaction import CONTROLS, Form, form_of, pressed
 from adapters.sandbox.slack import CHANNEL_IDS, USER_IDS
 from adapters.slack.blocks import blocks_of, buttons_of, message_of, private_of
-from adapters.slack.surface import LIMIT
+from adapters.slack.dialect import LIMIT
 from adapters.surface import Content
 from tests.adapters.sandbox.slack_bench import slack
 
@@ -29,12 +29,13 @@ def test_what_is_written_pings_nobody() -> None:
     made = message_of(Content("<!channel> <@U1> <#C1> a < b"), "t1")
     for text in (made["text"], made["blocks"][0]["text"]):
         assert not any(sign in text for sign in ("<!", "<@", "<#"))
-        assert "a < b" in text
+    assert "a < b" in made["blocks"][0]["text"]
+    assert "a &lt; b" in made["text"]
 
 
 def test_a_private_line_escapes_its_plain_text_and_offers_its_form() -> None:
     made = private_of("a <b> & <!here>", Form("reason", "t1"))
-    assert made["text"] == "a &lt;b&gt; &amp; &lt;!here&gt;"
+    assert made["text"] == "a &lt;b&gt; &amp; &lt;\u2060!here&gt;"
     [button] = made["blocks"][1]["elements"]
     assert form_of(button["action_id"]) == Form("reason", "t1")
 
