@@ -1,17 +1,24 @@
 """What all tests share: a clean environment, no way out of the machine, and a real Valkey."""
 
 import ipaddress
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from bot.settings import RedisSettings
 from bot.store.connection import connect
 from tests.environment import cleaned
+
+# The same examples in every run, on a machine of any speed; the other profile looks for new ones.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(autouse=True)
