@@ -121,11 +121,6 @@ def asks(name: str, text: str, quote: Quote | None) -> str:
     return "\n".join(lines)
 
 
-def unknown_command(typed: str) -> str:
-    """The line for a command that is none of ours."""
-    return f"I know no command `{typed[:40].replace('`', '')}`; `/candor help` lists mine."
-
-
 # What a question's context lacks
 
 

@@ -15,7 +15,7 @@ import structlog
 from adapters import wording
 from adapters.discord.controls import Interaction
 from adapters.discord.forms import modal_of, text_in
-from adapters.discord.private import person, safely, tell, where
+from adapters.discord.private import parent_of, person, safely, tell, where
 from adapters.discord.questions import Questions
 from adapters.discord.standing import of_interaction
 from adapters.interaction import Command, Desk, Form, Press, Said, form_of
@@ -79,7 +79,8 @@ class Counter:
     async def command(self, interaction: Interaction, name: str, text: str = "") -> None:
         """A command was given."""
         who, standing = person(interaction), of_interaction(interaction)
-        command = Command(name, text.strip(), who, where(interaction), standing)
+        parent = parent_of(interaction)
+        command = Command(name, text.strip(), who, where(interaction), standing, parent)
         await self._answered(interaction, lambda desk: desk.command(command))
 
     async def _answered(

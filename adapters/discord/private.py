@@ -75,6 +75,12 @@ def where(interaction: Interaction) -> Conversation:
     return Conversation("discord", guild, str(interaction.channel_id), place, root)
 
 
+def parent_of(interaction: Interaction) -> str | None:
+    """The channel that the thread hangs in where they acted; None elsewhere."""
+    channel = interaction.channel
+    return str(channel.parent_id) if isinstance(channel, discord.Thread) else None
+
+
 def is_away(interaction: Interaction) -> bool:
     """Whether only interactions lead there: we are no member, or may not write."""
     if interaction.guild_id is None:

@@ -130,15 +130,13 @@ class Interactions:
             name = str(body.get("user_name") or where.user)
             is_outside = _is_outside(body, team)
             return await self._asking(team).ask(where, text, name=name, is_outside=is_outside)
-        found = commands_text.parse(plain(text, team.identity.user))
-        if found is None:
-            return Said(wording.unknown_command(text.split()[0]))
+        name, rest = commands_text.parse(plain(text, team.identity.user))
         is_dm = where.channel.startswith("D")
         place = Conversation("slack", team.id, where.channel, "dm" if is_dm else "channel")
         person = Person("slack", where.user)
         team.names.learn(person)
         standing = await self._standing(body, team)
-        return await self._desk.command(Command(*found, person, place, standing))
+        return await self._desk.command(Command(name, rest, person, place, standing))
 
     async def _sent(self, body: Body, team: Team) -> BoltResponse:
         """A modal was sent: it stays open, with what was typed, where that cannot be kept."""

@@ -180,6 +180,8 @@ async def test_a_command_tells_a_direct_message_and_a_thread_apart(client: "Redi
             ("thread", False),
         ]
         assert places[1].root == asked
+        homes = [command.home for command in room.desk.commands]
+        assert homes[1] == f"discord/{CHANNEL_IDS['general']}", "a thread has its channel's persona"
 
 
 async def test_a_long_word_is_told_in_parts(client: "Redis") -> None:

@@ -19,7 +19,6 @@ from yarl import URL
 
 from adapters.border import Border
 from adapters.catch_up import CatchUp
-from adapters.closed_desk import ClosedDesk
 from adapters.sandbox.slack import App, SecondWorld, SlackWorld
 from adapters.side import Side
 from adapters.slack.adapter import SlackAdapter
@@ -40,6 +39,7 @@ from tests.adapters.sandbox.slack_bench import (
     SIGNING_SECRET,
     listening,
 )
+from tests.adapters.slack.adapted import Recorder
 from tests.bot.chat_bench import Bench, chat_bench
 from tests.scripted_model import Piece, ScriptedModel
 from tests.waiting import until
@@ -141,7 +141,7 @@ async def serving(
             voted_s=900.0,
         )
         store = store_of(settings, client)
-        adapter = SlackAdapter(settings, border, catch_up, places, ClosedDesk(), store=store)
+        adapter = SlackAdapter(settings, border, catch_up, places, Recorder(), store=store)
         side = Side(
             adapter,
             border,

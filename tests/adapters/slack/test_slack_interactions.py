@@ -136,8 +136,9 @@ async def test_a_command_is_answered_to_its_person_alone_wherever_it_is_given(
             Command("persona", said, ALICE, away),
             Command("help", "", ALICE, dm),
         ]
-        await served.world.command(channel="general", user="alice", text="/candor dance")
-        await told(served, wording.unknown_command("dance"))
+        await served.world.command(channel="general", user="alice", text="/candor Dance now")
+        await told(served, "so be it")
+        assert (one.desk.commands[-1].name, one.desk.commands[-1].text) == ("dance", "now")
         assert private(served, user="bob") == []
 
 
