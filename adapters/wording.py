@@ -56,7 +56,8 @@ def problem(kind: Problem) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FormWords:
-    """What stands in a form of one field: a title of at most 24 characters, and the rest."""
+    """What stands in a form of one field: a title of at most 24 characters (Slack), a label of at
+    most 45 and a placeholder of at most 100 (Discord)."""
 
     title: str
     label: str
@@ -313,8 +314,9 @@ def privacy(contact: str) -> str:
         "I keep questions that I was asked, my answers, votes and their reasons, remarks, your id "
         "and your name, in the store of whoever runs me, until you say `/candor forget me`; why I "
         "refused you for a day. A question goes to the model that they chose, and with it what was "
-        "said before in the conversation. I read other messages to see whether they are for me, "
-        "and keep none of them. Nothing is trained on what you write unless they switch that on. "
+        "said before in the conversation; where I am called into a thread, I keep for some time "
+        "what was said there before. Other messages I read only to see whether they are for me. "
+        "Nothing is trained on what you write unless they switch that on. "
         f"The whole of it is in docs/privacy.md. Ask {contact or WHOEVER} about it."
     )
 

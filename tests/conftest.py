@@ -1,7 +1,6 @@
 """What all tests share: a clean environment, no way out of the machine, and a real Valkey."""
 
 import ipaddress
-import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,14 +11,13 @@ from redis.asyncio import Redis
 
 from bot.settings import RedisSettings
 from bot.store.connection import connect
+from tests.environment import cleaned
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting and no proxy of whoever runs the tests reaches them."""
-    for name in list(os.environ):
-        if name.startswith("CANDOR_") or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
-            monkeypatch.delenv(name)
+    cleaned(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

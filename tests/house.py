@@ -30,10 +30,15 @@ class House:
     _stack: AsyncExitStack
     _lives: int = field(default=1)
 
+    @property
+    def state_dir(self) -> Path:
+        """Where the bot keeps its store."""
+        return Path(self.settings["CANDOR_STATE_DIR"])
+
     async def votes(self) -> list[tuple[str, str, int]]:
         return [
             (vote["platform"], vote["person"]["name"], vote["value"])
-            for vote in await votes(self.settings, self.said)
+            for vote in await votes(self.settings)
         ]
 
     async def kill(self) -> None:

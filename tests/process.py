@@ -83,11 +83,20 @@ async def candor(
                 await process.wait()
 
 
-async def votes(settings: dict[str, str], said: Path) -> list[dict[str, Any]]:
+async def votes(settings: dict[str, str]) -> list[dict[str, Any]]:
     """What `candor votes --json` prints."""
+    return await _listed("votes", settings)
+
+
+async def feedback(settings: dict[str, str]) -> list[dict[str, Any]]:
+    """What `candor feedback --json` prints."""
+    return await _listed("feedback", settings)
+
+
+async def _listed(command: str, settings: dict[str, str]) -> list[dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "bot", "votes", "--json"),
+        *("-m", "bot", command, "--json"),
         env={**os.environ, **settings},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -194,10 +203,10 @@ class Seat:
         body = {"channel": channel, "user": user, "text": text, "files": sent}
         return str((await self._post(f"{platform}/uploads", body))["id"])
 
-    async def forward(self, platform: str, channel: str, user: str, message: str, to: str) -> None:
-        """Forward a message to another channel."""
+    async def forward(self, platform: str, channel: str, user: str, message: str, to: str) -> str:
+        """Forward a message to another channel; return the id of what arrives there."""
         body = {"channel": channel, "user": user, "message": message, "to": to}
-        await self._post(f"{platform}/forward", body)
+        return str((await self._post(f"{platform}/forward", body))["id"])
 
     async def arm(self, platform: str, kind: str, **options: object) -> None:
         """Arm a fault."""

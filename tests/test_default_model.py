@@ -52,7 +52,7 @@ async def test_people_ask_in_a_channel_a_thread_and_a_direct_message_and_vote(
             await person.react(platform, channel, answer["id"], user, "👍")
 
         async def voted() -> bool:
-            found = await votes(settings, tmp_path / "votes.log")
+            found = await votes(settings)
             return {
                 (vote["platform"], vote["person"]["name"], vote["value"]) for vote in found
             } == {(platform, name, 1) for name in ("Alice", "Bob", "Carol")}

@@ -1,15 +1,11 @@
 """Holding an answer, end to end: real processes, and a person who presses what stands there."""
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from tests.house import House, house
-from tests.process import soon
+from tests.process import feedback, soon
 from tests.scripted_model import ScriptedModel
 from tests.waiting import until
 
@@ -58,21 +54,6 @@ class Alice:
         await self._up.seat.fill_in(self._platform, "alice", text)
 
 
-async def feedback(up: House) -> list[dict[str, Any]]:
-    """What `candor feedback --json` prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "bot", "feedback", "--json"),
-        env={**os.environ, **up.settings},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
-    notes: list[dict[str, Any]] = orjson.loads(output)
-    return notes
-
-
 async def test_an_answer_is_stopped_continued_tried_again_and_judged(tmp_path: Path) -> None:
     go_on = asyncio.Event()
     model = ScriptedModel(answer=lambda _: ["It is ", go_on.wait, "so, ", "and so it is."])
@@ -91,7 +72,7 @@ async def test_an_answer_is_stopped_continued_tried_again_and_judged(tmp_path: P
             ("slack", -1),
             ("slack", 1),
         ]
-        notes = await feedback(up)
+        notes = await feedback(up.settings)
         assert sorted(note["platform"] for note in notes) == ["discord", "slack"]
         for note in notes:
             assert (note["text"], note["vote"], note["question"]) == ("No.", -1, "Why?")

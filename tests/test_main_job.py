@@ -46,7 +46,9 @@ async def test_a_thread_goes_on_without_a_mention_and_remembers_what_was_said(
         second = await up.seat.write(platform, "random", "alice", "two", thread=root)
         await up.seat.sees(platform, "random", "I heard: two", "bob", after=second)
         said = [message["content"] for message in up.model.requests[-1]["messages"]]
-        assert said[1:] == ["one", "I heard: one", "two"]
+        before, _, one = said[1].rpartition("\n\n")
+        assert '"Bob" wrote:\n  a thread\n' in before
+        assert [one, *said[2:]] == ["one", "I heard: one", "two"]
 
         quiet = await up.seat.write(platform, "random", "alice", "@carol lunch?", thread=root)
         last = await up.seat.write(platform, "random", "alice", "three", thread=root)
@@ -148,7 +150,7 @@ async def test_reactions_become_votes_and_are_taken_back(platform: str, tmp_path
         await now(("Alice", 1), ("Bob", 1))
         await up.seat.react(platform, "general", answer["id"], "alice", up_emoji, present=False)
         await now(("Bob", 1))
-        [vote] = await votes(up.settings, up.said)
+        [vote] = await votes(up.settings)
         assert vote["question"] == "a joke"
         assert len(vote["release"]) == 12
 

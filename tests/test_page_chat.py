@@ -34,7 +34,7 @@ async def test_a_person_asks_on_both_sides_of_the_page_and_votes(tmp_path: Path)
                     await side.locator('.chip[data-emoji="👎"]').click()
 
             async def voted() -> bool:
-                listed = await votes(settings, tmp_path / "votes.log")
+                listed = await votes(settings)
                 found = {(each["platform"], each["person"]["name"]) for each in listed}
                 return found == {("slack", "Carol"), ("discord", "Carol")}
 

@@ -29,11 +29,11 @@ _PLAIN: Final = {
     "stats": "How much is asked here, and how the answers are liked",
     "privacy": "What is kept, for how long, and whom to ask",
     "why": "Why I did not answer you",
-    "feedback": "Tell whoever runs me something",
 }
 _WITH_TEXT: Final = {
     "persona": ("How I speak here: show, text …, reset, sampling …", "What to do with it"),
     "forget": ("Delete what I know of you", "`me` to go through with it"),
+    "feedback": ("Tell whoever runs me something", "Nothing: a form opens for it"),
 }
 
 _Handler = Callable[[Interaction], Awaitable[None]]

@@ -6,13 +6,14 @@ from typing import Any, Final
 import discord
 from discord import ButtonStyle
 
+from adapters import wording
 from adapters.interaction import CONTROLS, Form, button_id, form_of, pressed
 from bot.domain import Control
 
 LOOKS: Final[dict[Control, tuple[str, str | None]]] = {
-    "stop": ("⏹", "Stop"),
-    "again": ("🔁", "Try again"),
-    "continue": ("▶", "Continue"),
+    "stop": ("⏹", wording.BUTTONS["stop"]),
+    "again": ("🔁", wording.BUTTONS["again"]),
+    "continue": ("▶", wording.BUTTONS["continue"]),
     "up": ("👍", None),
     "down": ("👎", None),
 }
@@ -42,7 +43,7 @@ def buttons(controls: tuple[Control, ...], turn: str) -> discord.ui.View | None:
 def form_button(form: Form) -> discord.ui.View:
     """The button that opens a form."""
     row = discord.ui.View(timeout=None)
-    label = "Say why" if form.kind == "reason" else "Write to us"
+    label = wording.OPENS[form.kind]
     row.add_item(discord.ui.Button(style=ButtonStyle.secondary, label=label, custom_id=form.id))
     return _unkept(row)
 

@@ -9,30 +9,24 @@ from typing import Any, Final
 
 import discord
 
-from adapters.interaction import Form, FormKind
+from adapters import wording
+from adapters.interaction import Form
+from adapters.wording import FormWords
 
 FIELD: Final = "text"
 MAX_CHARS: Final = 2000
 
 _ASK: Final = "candor:ask:"
 
-_WORDS: Final[dict[FormKind, tuple[str, str]]] = {
-    "reason": ("What was wrong?", "Only whoever runs me reads this"),
-    "feedback": ("Feedback", "Only whoever runs me reads this"),
-}
-"""Title and label."""
-
 
 def modal_of(form: Form) -> discord.ui.Modal:
     """The form of a kind."""
-    title, label = _WORDS[form.kind]
-    return _modal(title, form.id, label, MAX_CHARS, required=True)
+    return _modal(wording.FORMS[form.kind], form.id, MAX_CHARS, required=True)
 
 
 def question_modal(key: str, most: int) -> discord.ui.Modal:
     """The form for a question about a message; `key` is what it is found by again."""
-    label = "Your question (may stay empty)"
-    return _modal("Ask Candor about this", f"{_ASK}{key}", label, most, required=False)
+    return _modal(wording.ASK_FORM, f"{_ASK}{key}", most, required=False)
 
 
 def question_key(custom_id: str) -> str | None:
@@ -55,13 +49,15 @@ def _fields(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from _fields(one)
 
 
-def _modal(
-    title: str, custom_id: str, label: str, most: int, *, required: bool
-) -> discord.ui.Modal:
-    modal = discord.ui.Modal(title=title, custom_id=custom_id, timeout=None)
+def _modal(words: FormWords, custom_id: str, most: int, *, required: bool) -> discord.ui.Modal:
+    modal = discord.ui.Modal(title=words.title, custom_id=custom_id, timeout=None)
     field: discord.ui.TextInput[Any] = discord.ui.TextInput(
-        custom_id=FIELD, style=discord.TextStyle.long, max_length=most, required=required
+        custom_id=FIELD,
+        style=discord.TextStyle.long,
+        placeholder=words.placeholder,
+        max_length=most,
+        required=required,
     )
-    modal.add_item(discord.ui.Label(text=label, component=field))
+    modal.add_item(discord.ui.Label(text=words.label, component=field))
     modal.stop()  # or discord.py would keep it for ever
     return modal

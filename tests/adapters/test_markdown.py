@@ -263,8 +263,12 @@ def test_a_note_stands_outside_of_code_that_is_not_closed() -> None:
 
 @given(text=texts, dialect=dialects)
 @settings(deadline=None)
-def test_after_a_closed_text_comes_no_code(text: str, dialect: Dialect) -> None:
-    assert is_balanced(closed(text, dialect))
+def test_a_note_below_a_closed_text_is_outside_of_its_code(text: str, dialect: Dialect) -> None:
+    *_, last = parts_of(f"{closed(text, dialect)}\n\n_a note_", dialect)
+    assert last.endswith("_a note_")
+    assert is_balanced(last)
+    if "\n" in last:
+        assert is_balanced(last.removesuffix("_a note_")), last
 
 
 # Borders

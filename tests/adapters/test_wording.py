@@ -34,3 +34,11 @@ def test_a_line_is_one_short_line_that_is_told_from_an_answer(line: str) -> None
 
 def test_who_was_interrupted_is_told_how_to_ask_again() -> None:
     assert "write the question once more" in wording.problem("interrupted")
+
+
+@pytest.mark.parametrize("words", [*wording.FORMS.values(), wording.ASK_FORM])
+def test_the_words_of_a_form_fit_both_platforms(words: wording.FormWords) -> None:
+    assert 0 < len(words.title) <= 24
+    assert 0 < len(words.label) <= 45
+    assert 0 < len(words.placeholder) <= 100
+    assert 0 < len(words.submit) <= 24

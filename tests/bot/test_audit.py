@@ -65,7 +65,7 @@ def test_the_audit_trail_is_printed_with_what_the_ids_stand_for() -> None:
 @pytest.mark.usefixtures("house")
 def test_remarks_are_listed_with_the_reasons() -> None:
     [note] = json.loads(said("feedback", "--json"))
-    assert (note["kind"], note["text"]) == ("remark", "It is [slow].")
+    assert note["text"] == "It is [slow]."
     assert note["person"] == {"id": "U3", "name": "Eve [red]"}
     assert note["turn"] is None
     assert "It is [slow]." in said("feedback")

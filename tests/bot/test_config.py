@@ -490,3 +490,23 @@ def test_a_very_long_value_is_cut_in_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         load(file, {})
     assert len(str(refused.value)) < 300
+
+
+# Lists
+
+
+def test_a_list_is_read_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_ACCESS_DENY_CHANNELS", '["C0123ABCD", "12345678"]')
+    assert load().access.deny_channels == ("C0123ABCD", "12345678")
+
+
+@pytest.mark.parametrize("value", ["C0123ABCD", '"C0123ABCD"', "{}", "", "[C0123ABCD]"])
+def test_a_list_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("CANDOR_ACCESS_BOTS", value)
+    with pytest.raises(ConfigError, match=r"environment CANDOR_ACCESS_BOTS = .* JSON list"):
+        load()
+
+
+def test_a_name_in_place_of_an_id_is_refused(write: Write) -> None:
+    line = refusal(write('[access]\nallow_channels = ["#general"]'))
+    assert "access.allow_channels.0 = '#general' should be an id as the platform gives it" in line

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from adapters.sandbox.discord.bare_guild import BARE_GUILD
 from adapters.sandbox.discord.flags import MessageFlag
 from adapters.sandbox.discord.identity import member, roles, user
 from adapters.sandbox.discord.ids import (
@@ -195,34 +196,12 @@ class Payloads:
         channels = self._state.channels.values()
         listed = self._state.users if everybody else [BOT_USER_ID]
         return {
+            **BARE_GUILD,
             "id": str(GUILD_ID),
             "name": GUILD_NAME,
             "owner_id": str(next(iter(PEOPLE_IDS.values()))),
-            "icon": None,
-            "splash": None,
-            "banner": None,
-            "description": None,
-            "afk_channel_id": None,
-            "afk_timeout": 300,
-            "system_channel_id": None,
-            "system_channel_flags": 0,
-            "rules_channel_id": None,
-            "public_updates_channel_id": None,
-            "application_id": None,
-            "verification_level": 0,
-            "default_message_notifications": 1,
-            "explicit_content_filter": 0,
-            "mfa_level": 0,
-            "nsfw_level": 0,
-            "premium_tier": 0,
-            "preferred_locale": "en-US",
-            "features": [],
-            "emojis": [],
-            "stickers": [],
             "roles": roles(self._state.permissions),
             "joined_at": FOUNDED_ISO,
-            "large": False,
-            "unavailable": False,
             "member_count": len(self._state.users),
             "members": [self.full_member(user_id) for user_id in listed],
             "channels": [self.channel(one) for one in channels if isinstance(one, TextChannel)],
@@ -231,11 +210,6 @@ class Payloads:
                 for one in channels
                 if isinstance(one, Thread) and not one.archived
             ],
-            "voice_states": [],
-            "presences": [],
-            "stage_instances": [],
-            "guild_scheduled_events": [],
-            "soundboard_sounds": [],
         }
 
     def _readable_anyway(self, message: Message) -> bool:

@@ -7,7 +7,7 @@ sessions before the call that caused it returns, unless a fault holds it.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from adapters.sandbox.discord import messages, reactions, sharing
 from adapters.sandbox.discord.account import Account
+from adapters.sandbox.discord.by_hand import ByHand
 from adapters.sandbox.discord.cdn import DEFAULT_LIFE_S, Cdn
 from adapters.sandbox.discord.changes import (
     Change,
@@ -54,7 +55,7 @@ from adapters.sandbox.discord.sessions import Sessions
 from adapters.sandbox.discord.state import TYPING_S, State
 from adapters.sandbox.discord.whispers import Whispers
 from adapters.sandbox.faults import Faults
-from adapters.sandbox.interactive import AWAY, CommandView, ModalView
+from adapters.sandbox.interactive import AWAY
 from adapters.sandbox.journal import Journal
 from adapters.sandbox.listeners import Listeners
 from adapters.sandbox.people import handles
@@ -64,7 +65,7 @@ DEFAULT_LIMITS: Final = Limits()
 DEFAULT_GATEWAY: Final = GatewaySettings()
 
 
-class DiscordWorld:
+class DiscordWorld(ByHand):
     """The platform. `gateway` can be cut, invalidated and asked to reconnect by tests.
 
     `privileged_intents` are those switched on for the application; `permissions` what the bot's
@@ -290,40 +291,6 @@ class DiscordWorld:
         found = [*self._places.messages(channel, person), *self._hands.whispers(channel, person)]
         found.sort(key=lambda one: one.id)
         return [view(self._state, one) for one in found[-(newest or 0) :]]
-
-    async def press(self, *, channel: str, message: str, user: str, button: str) -> None:
-        """Press a button and wait for the bot's answer."""
-        await self._hands.press(channel=channel, message=message, user=user, button=button)
-
-    async def command(
-        self, *, channel: str, user: str, text: str, thread: str | None = None
-    ) -> None:
-        """Run a slash command as typed and wait for the bot's answer."""
-        await self._hands.command(channel=channel, user=user, text=text, thread=thread)
-
-    async def shortcut(self, *, channel: str, message: str, user: str, name: str) -> None:
-        """Use an entry of a message's menu and wait for the bot's answer."""
-        await self._hands.shortcut(channel=channel, message=message, user=user, name=name)
-
-    async def submit(self, *, user: str, modal: str, values: Mapping[str, str]) -> None:
-        """Hand in the form that is open and wait for the bot's answer."""
-        await self._hands.submit(user=user, modal=modal, values=values)
-
-    async def dismiss(self, *, user: str, modal: str) -> None:
-        """Close the form that is open."""
-        self._hands.dismiss(user=user, modal=modal)
-
-    def modal(self, *, user: str) -> ModalView | None:
-        """The form that is open before the person, if any."""
-        return self._hands.modal(user=user)
-
-    def commands(self) -> Sequence[CommandView]:
-        """The slash commands that the bot registered."""
-        return self._hands.commands()
-
-    def shortcuts(self) -> Sequence[str]:
-        """The entries of messages' menus that the bot registered."""
-        return self._hands.shortcuts()
 
     def audit(self) -> Sequence[AuditView]:
         """Every message that exists, oldest first in each channel and thread."""
