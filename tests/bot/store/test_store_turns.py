@@ -52,6 +52,7 @@ turns_of_all_kinds = st.builds(
     finish=finishes,
     first_text_at=st.none() | times,
     finished_at=st.none() | times,
+    files=st.none() | texts,
 )
 
 whole_store = settings(
@@ -415,3 +416,16 @@ async def test_without_the_server_everything_is_unavailable(
         ):
             with pytest.raises(StoreUnavailable):
                 await call
+
+
+async def test_files_below_an_answer_are_announced_and_then_done(client: "Redis") -> None:
+    turns, begun = Turns(client), await accepted(client, turn())
+    assert begun.files is None
+    await turns.note_files(begun.id, "F1,F2")
+    held = await turns.get(begun.id)
+    assert held is not None
+    assert held.files == "F1,F2"
+    await turns.note_files(begun.id, "")
+    held = await turns.get(begun.id)
+    assert held is not None
+    assert held.files == ""
