@@ -9,7 +9,7 @@ from pathlib import Path
 import discord
 from typer.main import get_group
 
-from adapters.discord.commands import _PLAIN
+from adapters.discord.commands import NAMES
 from adapters.sandbox.slack import (
     DEFAULT_COMMANDS,
     DEFAULT_SCOPES,
@@ -104,7 +104,7 @@ def test_the_slack_manifest_offers_the_commands_and_the_menu_entry_that_the_bot_
     commands = features["slash_commands"]
     assert tuple(one["command"] for one in commands) == DEFAULT_COMMANDS
     assert all(one["should_escape"] for one in commands), "mentions have to come as such"
-    assert all(name in commands[1]["usage_hint"] for name in _PLAIN)
+    assert all(name in commands[1]["usage_hint"] for name in NAMES)
     assert {one["name"]: one["callback_id"] for one in features["shortcuts"]} == DEFAULT_SHORTCUTS
     assert set(DEFAULT_SHORTCUTS.values()) == {ASK}
     assert interactivity["is_enabled"]

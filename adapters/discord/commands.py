@@ -35,6 +35,8 @@ _WITH_TEXT: Final = {
     "forget": ("Delete what I know of you", "`me` to go through with it"),
     "feedback": ("Tell whoever runs me something", "Nothing: a form opens for it"),
 }
+NAMES: Final = (*_PLAIN, *_WITH_TEXT)
+"""The commands under `/candor`."""
 
 _Handler = Callable[[Interaction], Awaitable[None]]
 
