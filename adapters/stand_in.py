@@ -13,7 +13,8 @@ from adapters.sandbox.people import handles
 from adapters.sandbox.server import Sandbox
 from adapters.sandbox.slack import App, SecondWorld, SlackWorld
 from bot.errors import PortInUse
-from bot.settings import DiscordSettings, Settings, SlackSettings
+from bot.platform_settings import DiscordSettings, SlackSettings
+from bot.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.domain import Conversation, Person, Standing
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 
 Reason = Literal["workspace", "channel", "dm", "outside", "person", "role", "bot"]
 """What somebody is refused for: where they ask, or who they are."""

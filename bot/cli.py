@@ -25,7 +25,8 @@ from bot.bench.command import app as bench
 from bot.domain import Vote
 from bot.errors import ConfigError, FatalError, StoreUnavailable
 from bot.feedback.command import feedback
-from bot.settings import Settings, web_url
+from bot.setting_types import web_url
+from bot.settings import Settings
 from bot.signals import stop_signals, unless
 from bot.soak.command import soak
 

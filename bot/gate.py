@@ -12,7 +12,7 @@ import structlog
 
 from bot.access import Refused, decide, is_moderator
 from bot.domain import Conversation, Incoming, Person, Standing
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 from bot.store.bot_rows import BotRows
 from bot.store.refusals import Refusal, Refusals
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import orjson
 
 from bot.domain import Release, Sampling
-from bot.settings import ModelSettings
+from bot.model_settings import ModelSettings
 
 
 def release_of(settings: ModelSettings, model: str, now: float) -> Release:

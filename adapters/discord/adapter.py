@@ -32,7 +32,7 @@ from adapters.pacing import Pace, Way
 from adapters.rates import Window
 from adapters.surface import Surface
 from bot.domain import Conversation, Incoming, MessageRef, Turn
-from bot.settings import DiscordSettings
+from bot.platform_settings import DiscordSettings
 from bot.store.places import Places
 from bot.store.tickets import Tickets
 

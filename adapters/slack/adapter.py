@@ -35,7 +35,7 @@ from adapters.slack.teams import OneTeam, Teams, concerned, team_id_of
 from adapters.slack.translate import changed, deleted, incoming, reaction
 from bot.domain import Incoming, MessageRef, Place, Turn
 from bot.insist import insist
-from bot.settings import SlackSettings
+from bot.platform_settings import SlackSettings
 from bot.store.places import Places
 
 log = structlog.get_logger()

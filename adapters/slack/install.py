@@ -20,7 +20,7 @@ from adapters.slack.errors import TokenRefused, code
 from adapters.slack.installations import Installation, Installations
 from adapters.slack.manifest import INSTALL_PATH, REDIRECT_PATH, scopes
 from bot.errors import MessageGone, PlatformUnavailable, StoreUnavailable
-from bot.settings import SlackSettings
+from bot.platform_settings import SlackSettings
 from bot.store.passes import Passes
 
 log = structlog.get_logger()

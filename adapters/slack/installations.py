@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 from bot.errors import ConfigError
-from bot.settings import SlackSettings
+from bot.platform_settings import SlackSettings
 from bot.store import keys
 from bot.store.connection import Client
 from bot.store.passes import Passes

@@ -27,7 +27,8 @@ from bot.bench.rows import CANDOR, TRANSFORMERS, Failed, Machine, Row, Rows
 from bot.bench.subject import Peer, Server, Subject
 from bot.bench.targets import Aim, targets
 from bot.bench.workload import Speller, frame, pool
-from bot.settings import ServeSettings, Settings
+from bot.model_settings import ServeSettings
+from bot.settings import Settings
 
 RELEASES = ("bench-stable", "bench-canary")
 

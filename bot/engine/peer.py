@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from bot.engine import errand, source
 from bot.engine.errand import Json
 from bot.engine.threads import choose_threads
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 
 _CPU_PAGE, _CUDA_PAGE = 16, 256
 """Tokens a page; flash attention wants 256."""

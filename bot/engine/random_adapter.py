@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from bot.engine import errand, source
 from bot.engine.errand import Json
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 
 RANK = 16
 

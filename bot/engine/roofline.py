@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from bot.engine import errand, source
 from bot.engine.errand import Json
 from bot.engine.threads import choose_threads
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 
 _COPY_BYTES = {"cpu": 256 << 20, "cuda": 4 << 30}
 """Far more than any cache holds."""

@@ -27,7 +27,7 @@ from bot.engine.api import Api
 from bot.engine.engine import Engine
 from bot.engine.threads import choose_threads, on_own_thread
 from bot.errors import ConfigError, ModelError, PortInUse
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 
 log = structlog.get_logger(__name__)
 

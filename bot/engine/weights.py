@@ -23,7 +23,7 @@ from bot.engine.backend import GATHERED, Backend
 from bot.engine.encoder import AnyIdEncoder, Encoder
 from bot.engine.lora import Group
 from bot.errors import ModelError
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 
 log = structlog.get_logger(__name__)
 

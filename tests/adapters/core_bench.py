@@ -18,7 +18,7 @@ from adapters.catch_up import CatchUp
 from bot.domain import Incoming, MessageRef, Platform, Turn
 from bot.feedback.voting import Voting
 from bot.parts import Parts
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 from bot.store import keys
 from bot.store.places import Places
 from bot.store.tickets import Tickets

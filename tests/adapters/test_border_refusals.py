@@ -14,7 +14,7 @@ from adapters.border import Border
 from bot.access import Reason
 from bot.domain import Standing
 from bot.errors import MessageGone
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 from tests.adapters.core_bench import core_bench
 from tests.adapters.room import Room, later
 from tests.bot.chat_bench import ANA, asked

@@ -14,7 +14,7 @@ from adapters.commands import Commands
 from adapters.interaction import Command, Form, Said
 from bot.domain import NOBODY, Conversation, Person, Platform, Standing
 from bot.persona import LONGEST, Persona
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 from bot.store.audit import Audit
 from bot.store.forgetting import Forgetting
 from bot.store.personas import Personas

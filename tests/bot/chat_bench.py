@@ -28,7 +28,8 @@ from bot.events import Ended, Event, Events, Text
 from bot.generation import Generation
 from bot.intake import Intake
 from bot.model import Model
-from bot.settings import AccessSettings, ChatSettings, ContextSettings
+from bot.platform_settings import AccessSettings
+from bot.settings import ChatSettings, ContextSettings
 from bot.store.bot_rows import BotRows
 from bot.store.inbox import Inbox
 from bot.store.materials import Materials

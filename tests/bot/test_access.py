@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from bot.access import Reason, Refused, decide, is_moderator
 from bot.domain import NOBODY, Conversation, Person, Standing
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 
 ANA, BOT = Person("slack", "U111"), Person("slack", "U999")
 CHANNEL = Conversation("slack", "T111", "C111", "thread", "1.5")

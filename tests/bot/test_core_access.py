@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from bot.access import Refused
 from bot.domain import Conversation, Incoming, Person, Standing, Turn
 from bot.persona import NOTHING, Persona
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 from bot.store import keys
 from bot.store.forgetting import Forgetting
 from bot.store.personas import Personas

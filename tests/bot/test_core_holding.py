@@ -11,7 +11,8 @@ from bot.access import Refused
 from bot.domain import Standing, Turn
 from bot.events import Anew, Ended, Text
 from bot.hold import may_hold
-from bot.settings import AccessSettings, ChatSettings
+from bot.platform_settings import AccessSettings
+from bot.settings import ChatSettings
 from bot.store.wishes import MOST_RETRIES
 from tests.bot.chat_bench import ANA, BO, RELEASE, Bench, Gate, asked, chat_bench, text_of
 from tests.bot.turns_of import WORKER, turn

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from bot.domain import Release
+from bot.model_settings import ModelSettings
 from bot.release import release_of
-from bot.settings import ModelSettings
 
 
 def test_a_release_holds_what_the_settings_say() -> None:

@@ -11,7 +11,7 @@ from adapters.discord.adapter import DiscordAdapter
 from adapters.interaction import Desk
 from adapters.sandbox.discord import CHANNEL_IDS, GUILD_ID
 from bot.domain import MessageRef
-from bot.settings import DiscordSettings
+from bot.platform_settings import DiscordSettings
 from tests.adapters.core_bench import Core, Loud
 from tests.adapters.sandbox.discord_bench import TOKEN, Served
 from tests.waiting import until

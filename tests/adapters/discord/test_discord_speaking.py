@@ -18,7 +18,7 @@ from adapters.sandbox.discord import (
     PEOPLE_IDS,
     PEOPLE_ROLE_ID,
 )
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 from tests.adapters.core_bench import Core, core_bench
 from tests.adapters.discord.adapted import Adapted, adapted, dispatch
 from tests.adapters.sandbox.discord_bench import Served, served

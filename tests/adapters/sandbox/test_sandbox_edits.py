@@ -10,7 +10,8 @@ from adapters.sandbox.faults import Fault
 from adapters.sandbox.platform import ControlError
 from adapters.sandbox.slack import BOT_USER_ID, CHANNEL_IDS, IM_IDS, USER_IDS
 from adapters.stand_in import stand_in
-from bot.settings import SandboxSettings, Settings
+from bot.platform_settings import SandboxSettings
+from bot.settings import Settings
 from tests.adapters.sandbox.discord_bench import served
 from tests.adapters.sandbox.slack_bench import connected_bot, slack
 from tests.adapters.sandbox.tiny_platform import serving

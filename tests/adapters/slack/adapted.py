@@ -12,7 +12,7 @@ from adapters.slack.adapter import SlackAdapter
 from adapters.slack.endpoint import EVENTS_PATH
 from bot.domain import Conversation, MessageRef, Person, Standing
 from bot.errors import StoreUnavailable
-from bot.settings import SlackSettings
+from bot.platform_settings import SlackSettings
 from tests.adapters.core_bench import Core, Loud
 from tests.adapters.sandbox.slack_bench import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, Served
 from tests.waiting import until

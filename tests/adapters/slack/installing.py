@@ -27,7 +27,7 @@ from adapters.slack.install import COOKIE
 from adapters.slack.installations import store_of
 from bot.feedback.voting import Voting
 from bot.parts import Parts
-from bot.settings import SlackSettings
+from bot.platform_settings import SlackSettings
 from bot.store.places import Places
 from bot.store.votes import Votes
 from bot.worker import Worker

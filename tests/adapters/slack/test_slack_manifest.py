@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from adapters.slack.manifest import manifest, scopes
 from bot.cli import app
 from bot.errors import ConfigError
-from bot.settings import SlackSettings
+from bot.platform_settings import SlackSettings
 
 URL = "https://bot.example.com"
 

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from adapters import wording
 from adapters.sandbox.slack import BOT_USER_ID, CHANNEL_IDS, TEAM_ID, USER_IDS
 from adapters.sandbox.slack.payload import envelope
-from bot.settings import AccessSettings
+from bot.platform_settings import AccessSettings
 from tests.adapters.core_bench import Core, core_bench
 from tests.adapters.sandbox.slack_bench import Served, slack
 from tests.adapters.slack.adapted import adapted, ref

@@ -13,7 +13,7 @@ from bot.engine import runner, weights
 from bot.engine.backend import Backend
 from bot.engine.engine import Engine
 from bot.engine.serve import serve
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import CONTEXT, MakeEngine, Serving, with_backend, with_blocks
 from tests.tiny_model import make_tiny_model
 

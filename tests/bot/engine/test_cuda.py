@@ -24,7 +24,7 @@ from bot.engine.runner import Runner, fitted
 from bot.engine.sampler import Sampler
 from bot.engine.scheduler import Span, Step
 from bot.engine.weights import LoadedModel
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import MakeEngine, greedy, prompts, read, with_backend
 from tests.tiny_adapter import make_tiny_adapter
 

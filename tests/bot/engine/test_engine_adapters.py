@@ -24,7 +24,7 @@ from bot.engine.lora import watched
 from bot.engine.lora_step import LoraHooks
 from bot.engine.request import Request
 from bot.engine.runner import fitted
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import MakeEngine, greedy, prompts, read, until
 from tests.tiny_adapter import make_tiny_adapter, merged
 

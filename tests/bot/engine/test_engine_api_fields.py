@@ -20,7 +20,7 @@ from bot.engine.metrics import Metrics
 from bot.engine.request import Delta
 from bot.engine.stats import Stats
 from bot.engine.weights import load
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.api_client import HI, client_of, collect, http_of
 from tests.bot.engine.support import CONTEXT, Serving, prompts
 

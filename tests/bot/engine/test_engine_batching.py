@@ -15,7 +15,7 @@ from bot.engine.engine import Engine
 from bot.engine.request import Request, Sampling
 from bot.engine.runner import fitted
 from bot.engine.weights import load
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import MakeEngine, greedy, prompts, read, until
 from tests.tiny_model import round_weights
 

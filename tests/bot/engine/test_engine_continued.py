@@ -24,7 +24,7 @@ from bot.engine.runner import fitted
 from bot.engine.sampler import Draw
 from bot.engine.text import Text
 from bot.model import Model
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.api_client import HI, client_of, collect, http_of
 from tests.bot.engine.support import MakeEngine, Serving, greedy, read
 from tests.tiny_model import CORPUS, make_tiny_model

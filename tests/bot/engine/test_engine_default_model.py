@@ -13,7 +13,7 @@ from bot.engine.engine import Engine
 from bot.engine.request import Request
 from bot.engine.runner import fitted
 from bot.errors import ModelError
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import greedy, read
 
 

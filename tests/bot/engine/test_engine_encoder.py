@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from bot.engine.encoder import Encoder, Message, PromptError
 from bot.engine.weights import load
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.tiny_model import make_tiny_model
 
 

@@ -23,7 +23,7 @@ from bot.engine.paged import PAGED
 from bot.engine.request import Request, Row, Sampling
 from bot.engine.runner import Runner
 from bot.engine.scheduler import Span, Step
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import MakeEngine, greedy, prompts, read, with_backend
 from tests.tiny_adapter import make_tiny_adapter
 

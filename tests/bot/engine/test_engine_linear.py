@@ -21,7 +21,7 @@ from bot.engine.linear import PackedLinear
 from bot.engine.request import Request
 from bot.engine.runner import fitted
 from bot.errors import ModelError
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import greedy, read
 from tests.tiny_model import make_tiny_model, round_weights
 

@@ -14,7 +14,7 @@ from bot.engine.request import Delta, Request
 from bot.engine.runner import Runner
 from bot.engine.sampler import Sampler
 from bot.engine.scheduler import Scheduler
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import greedy, with_blocks
 
 

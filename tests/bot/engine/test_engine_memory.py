@@ -17,7 +17,7 @@ from bot.engine.engine import Engine
 from bot.engine.request import Delta, Request, Sampling
 from bot.engine.weights import LoadedModel
 from bot.errors import TooLong
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import MakeEngine, greedy, prompts, read, until, with_blocks
 from tests.tiny_adapter import make_tiny_adapter
 

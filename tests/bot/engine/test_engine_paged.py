@@ -21,7 +21,7 @@ from bot.engine.paged import PAGED, Tables, Tail, attend, tables_of, tables_of_d
 from bot.engine.request import Request, Row
 from bot.engine.runner import fitted
 from bot.engine.weights import load
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import MakeEngine, greedy, prompts, read, with_backend
 from tests.tiny_model import round_weights
 

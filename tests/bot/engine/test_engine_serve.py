@@ -13,7 +13,7 @@ import pytest
 
 from bot.engine.serve import serve
 from bot.errors import ConfigError, ModelError, PortInUse
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import CONTEXT, Serving
 
 LONG: Any = {

@@ -17,7 +17,7 @@ from bot.engine.adapters import UnknownRelease
 from bot.engine.engine import Engine
 from bot.engine.request import Request
 from bot.engine.weights import LoadedModel
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import greedy, prompts, until, with_blocks
 from tests.tiny_adapter import make_tiny_adapter, merged
 

@@ -19,7 +19,7 @@ from bot.engine.request import Request, Row, Sampling
 from bot.engine.runner import Runner
 from bot.engine.sampler import Sampler
 from bot.engine.scheduler import Span, Step
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.bot.engine.support import prompts, with_backend
 
 WAITING = {

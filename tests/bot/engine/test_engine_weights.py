@@ -11,7 +11,7 @@ from transformers import MambaConfig, MambaForCausalLM
 from bot.engine import runner, weights
 from bot.engine.weights import Defaults
 from bot.errors import ModelError
-from bot.settings import ServeSettings
+from bot.model_settings import ServeSettings
 from tests.tiny_model import make_tiny_model
 
 
