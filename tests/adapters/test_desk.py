@@ -149,7 +149,7 @@ async def test_a_continued_answer_goes_on_in_its_messages(client: "Redis") -> No
         one.bench.server.answer = lambda _: ["It ", "is " * 200 + "so."]
         assert await one.press(turn, "continue") is None
         whole = await one.answers(turn.id)
-        assert "".join(one.room.texts()).replace("\n", " ").split() == whole.answer.split()
+        assert " ".join(one.room.texts()).split() == whole.answer.split()
         assert one.room.messages.keys() == {"p1", "p2"}
         assert one.room.controls == {"p1": (), "p2": ("up", "down", "again")}
         assert [ref.message for ref in whole.parts] == ["p1", "p2"]
