@@ -101,7 +101,6 @@ ABOUT_THIS: Final = "What do you make of this?"
 NOT_NOW: Final = (
     "I can't reach my memory right now, so I did not do this. Please try again shortly."
 )
-NOT_HERE: Final = "I can't do that here."
 FAILED: Final = "Something went wrong on my side; whoever runs me finds the reason in the log."
 NOTHING_ASKED: Final = "Write your question after the command: `/ask What is candour?`"
 TOO_LONG: Final = "That is too long for this command. Please ask it in a message to me."

@@ -10,7 +10,6 @@ from typing import Final
 from bot.context.material import Document, Material, Reason, Talk
 
 OLDER: Final = "older messages left out"
-NOT_ALL: Final = "I did not read all of what was written here before"
 FORBIDDEN: Final = "I may not read what was written here before you asked me"
 UNREAD: Final = "I could not read what was written here before you asked me"
 NAMED: Final = 5
